@@ -1,0 +1,242 @@
+"""The study file's schema: everything a study can say, with units, defaults and what is planned when it is left out.
+
+A field that may be ``None`` and says "planned" is filled in by ``voxtempo.planning`` from the data.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+Task = Literal["classify", "regress", "segment"]
+
+
+class Section(BaseModel):
+    """A part of a study file: unknown keys are errors, values never change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Named(Section):
+    """A registered thing and its options, written ``name``, ``{name: value}`` or ``{name: {option: value}}``."""
+
+    name: str
+    options: Any = Field(default=None, description="None, one value for the main option, or a mapping of options")
+
+
+def _named(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"name": value}
+    if isinstance(value, dict) and len(value) == 1 and not isinstance(value.get("name"), str):
+        name, options = next(iter(value.items()))
+        return {"name": name, "options": options}
+    return value
+
+
+NamedItem = Annotated[Named, BeforeValidator(_named)]
+
+
+class Target(Section):
+    """What is to be learned: a column of the table, a label map, or events in time."""
+
+    column: str | None = Field(default=None, description="column of the table (or of the events file) with the truth")
+    mask: str | None = Field(default=None, description="template of the label map's file")
+    labels: dict[int, str] | None = Field(default=None, description="label value -> name; 0 is the background")
+    events: str | None = Field(
+        default=None, description="template of the events table (onset, duration, ...), or 'auto' in a BIDS cohort"
+    )
+    classes: list[str] | None = Field(default=None, description="class names in order (default: sorted from the data)")
+    shuffle: int | None = Field(
+        default=None, description="seed: permute the truth over subjects, to see what chance looks like"
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Target:
+        if self.mask is not None and (self.column is not None or self.events is not None):
+            raise ValueError("give either 'mask' (segment) or 'column' (classify, regress), not both")
+        if self.mask is None and self.column is None:
+            raise ValueError("give 'column' (classify, regress) or 'mask' (segment)")
+        if self.labels is not None and (0 in self.labels or min(self.labels, default=1) < 0):
+            raise ValueError("'labels' names positive values; 0 is always the background")
+        if self.labels is not None and len(set(self.labels.values())) != len(self.labels):
+            raise ValueError("two labels share one name")
+        return self
+
+
+class CohortSection(Section):
+    """Who is in the study and where their files are."""
+
+    table: Path | None = Field(default=None, description="CSV or TSV with a header line, one row a case")
+    bids: Path | None = Field(default=None, description="folder of a BIDS dataset, instead of a table")
+    root: Path | None = Field(default=None, description="folder the templates are under (default: the table's folder)")
+    id: str = Field(default="id", description="column that names each row")
+    subject: str | None = Field(default=None, description="column whose rows never cross a split (default: the id)")
+    site: str | None = Field(default=None, description="column of the scanner or hospital")
+    scans: dict[str, str | dict[str, str]] = Field(
+        min_length=1, description="channel name -> file template with {columns}; in BIDS, entities such as suffix: bold"
+    )
+    target: Target
+    where: dict[str, str | list[str]] | None = Field(default=None, description="keep rows whose column has these values")
+    missing: Literal["refuse", "skip"] = Field(default="refuse", description="what to do with cases whose files are missing")
+    series: str | None = Field(default=None, description="which DICOM series of a folder: its number or UID")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> CohortSection:
+        if (self.table is None) == (self.bids is None):
+            raise ValueError("give either 'table' or 'bids'")
+        return self
+
+
+class Slices(Section):
+    """Samples are slices across one axis."""
+
+    axis: Literal["x", "y", "z"] = "z"
+
+
+class Window(Section):
+    """Samples are windows of consecutive volumes."""
+
+    length: int = Field(ge=1, description="volumes")
+    stride: int | None = Field(default=None, ge=1, description="volumes between windows (default: length)")
+    align: Literal["events"] | None = Field(default=None, description="one window an event, starting at its onset")
+    delay: float = Field(default=0.0, ge=0, description="seconds added to the onset (haemodynamic delay)")
+
+
+class Sample(Section):
+    """What one training example is; exactly one kind. Planned from the data when left out."""
+
+    volume: Literal["whole"] | None = Field(default=None, description="the whole volume, one shape for all")
+    patch: tuple[int, int, int] | None = Field(default=None, description="voxels along x, y, z")
+    slices: Slices | None = None
+    window: Window | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Sample:
+        given = [k for k in ("volume", "patch", "slices", "window") if getattr(self, k) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of volume, patch, slices, window (found {', '.join(given) or 'none'})")
+        if self.patch is not None and min(self.patch) < 1:
+            raise ValueError("a patch has positive sizes")
+        return self
+
+    @property
+    def kind(self) -> Literal["volume", "patch", "slices", "window"]:
+        """Which of the four kinds this is."""
+        for kind in ("volume", "patch", "slices"):
+            if getattr(self, kind) is not None:
+                return kind  # type: ignore[return-value]
+        return "window"
+
+
+class Split(Section):
+    """Who trains, who selects, who judges. Always by subject.
+
+    With ``test`` (a fraction of subjects), that set is the test and fold K is the validation.
+    Without it, fold K (or value K of ``column``) is the test, and ``validation`` of the rest selects the model.
+    """
+
+    test: float | None = Field(default=None, gt=0, lt=1, description="fraction of subjects held out for the test")
+    folds: int | None = Field(default=None, ge=2, description="number of folds")
+    column: str | None = Field(default=None, description="leave one value of this column out at a time")
+    stratify: list[str] = Field(default_factory=list, description="columns balanced over the sides, continuous ones too")
+    validation: float = Field(default=0.15, gt=0, lt=1, description="fraction of the training subjects that selects the model")
+    seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Split:
+        if self.column is not None and (self.folds is not None or self.test is not None):
+            raise ValueError("'column' leaves one value out at a time: do not give 'folds' or 'test' with it")
+        return self
+
+
+class NetworkSection(Section):
+    """Which network: a registered name, or a function in the user's own file; any further key is an option of it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str | None = Field(default=None, description="a registered network (planned when left out)")
+    python: str | None = Field(default=None, description="'path/to/file.py:function' that builds a keras.Model")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> NetworkSection:
+        if self.name is not None and self.python is not None:
+            raise ValueError("give either 'name' or 'python'")
+        return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options meant for the network function."""
+        return dict(self.model_extra or {})
+
+
+class Train(Section):
+    """How the network is fitted."""
+
+    epochs: int | None = Field(default=None, ge=1, description="passes over the training samples (planned)")
+    steps: int | None = Field(default=None, ge=1, description="updates an epoch (planned: every sample once)")
+    batch: int | None = Field(default=None, ge=1, description="samples an update (planned)")
+    optimiser: Literal["adamw", "sgd"] = "adamw"
+    rate: float | None = Field(default=None, gt=0, description="peak learning rate (planned)")
+    weight_decay: float | None = Field(default=None, ge=0, description="decoupled weight decay (planned)")
+    momentum: float = Field(default=0.99, ge=0, lt=1, description="Nesterov momentum of sgd")
+    schedule: Literal["cosine", "polynomial", "plateau", "constant"] = "cosine"
+    warmup: float = Field(default=0.02, ge=0, lt=1, description="share of all updates with a rising rate")
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="auto: bfloat16 on an accelerator, float32 on a processor"
+    )
+    patience: int | None = Field(default=None, ge=1, description="epochs without improvement before stopping (planned)")
+    clip: float | None = Field(default=1.0, gt=0, description="largest global norm of the gradient")
+    loss: NamedItem | None = Field(default=None, description="a registered loss (planned by the task)")
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    class_weights: Literal["balanced", "none"] | dict[str, float] = Field(
+        default="none", description="weight of each class in the loss of a classifier"
+    )
+    dropout: float | None = Field(default=None, ge=0, lt=1, description="before the head's last layer (planned)")
+    foreground: float = Field(default=0.5, ge=0, le=1, description="share of patches centred on a label")
+    seed: int = Field(default=0, ge=0)
+    checkpoint_minutes: float = Field(default=5.0, gt=0, description="longest time between checkpoints inside an epoch")
+    tensorboard: bool = False
+
+
+class Evaluate(Section):
+    """How the result is judged."""
+
+    by: Literal["case", "subject"] = Field(default="case", description="unit of the headline figures")
+    intervals: int = Field(default=2000, ge=100, description="bootstrap resamples of subjects")
+    subgroups: list[str] = Field(default_factory=list, description="columns to report separately")
+    overlap: float = Field(default=0.5, ge=0, lt=1, description="overlap of patches when a whole scan is predicted")
+
+
+def _sample(value: Any) -> Any:
+    return {"volume": "whole"} if value == "volume" else value
+
+
+def _network(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class Study(Section):
+    """One study, as its YAML file says it."""
+
+    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    task: Task
+    cohort: CohortSection
+    prepare: list[NamedItem] | None = Field(default=None, description="steps in order (planned when left out)")
+    sample: Annotated[Sample, BeforeValidator(_sample)] | None = None
+    split: Split = Field(default_factory=lambda: Split(folds=5))
+    augment: Literal["default", "none"] | list[NamedItem] = "default"
+    network: Annotated[NetworkSection, BeforeValidator(_network)] = Field(default_factory=NetworkSection)
+    train: Train = Field(default_factory=Train)
+    evaluate: Evaluate = Field(default_factory=Evaluate)
+
+    @model_validator(mode="after")
+    def _task_fits_target(self) -> Study:
+        if (self.task == "segment") != (self.cohort.target.mask is not None):
+            need = "'mask'" if self.task == "segment" else "'column'"
+            raise ValueError(f"task '{self.task}' needs a target with {need}")
+        window = self.sample.window if self.sample else None
+        if window is not None and window.align == "events" and self.cohort.target.events is None:
+            raise ValueError("'align: events' needs a target with 'events'")
+        return self
