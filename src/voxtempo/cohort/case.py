@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from voxtempo.cohort.problem import Problem
+
 
 @dataclass(frozen=True)
 class Event:
@@ -31,6 +33,7 @@ class Case:
     site : scanner or hospital, if the study names a column for it.
     group : cases of one group never cross a split: the subject, or what duplicates join to it.
     row : every column of the table, as text.
+    repetition_time : seconds, as a BIDS sidecar says it (None: the scan's own header is the only source).
     """
 
     id: str
@@ -42,6 +45,7 @@ class Case:
     site: str | None = None
     group: str = ""
     row: Mapping[str, str] = field(default_factory=dict)
+    repetition_time: float | None = None
 
     def __post_init__(self) -> None:
         if not self.group:
@@ -52,12 +56,22 @@ class Case:
 class Cohort:
     """All cases of a study, in the table's order.
 
-    ``classes`` are the class names in order (classify), ``labels`` the label values and names (segment).
+    Parameters
+    ----------
+    cases : the rows that are in the study.
+    classes : the class names in order (classify).
+    labels : label value -> name (segment).
+    series : which DICOM series of a folder is meant (its number or UID).
+    flow : how the cases came to be, step by step: (step, cases, subjects) that were left after it.
+    problems : what was noticed on the way.
     """
 
     cases: tuple[Case, ...]
     classes: tuple[str, ...] = ()
     labels: Mapping[int, str] = field(default_factory=dict)
+    series: str | None = None
+    flow: tuple[tuple[str, int, int], ...] = ()
+    problems: tuple[Problem, ...] = ()
 
     def __len__(self) -> int:
         return len(self.cases)

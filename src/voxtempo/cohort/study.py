@@ -38,6 +38,14 @@ def _named(value: Any) -> Any:
 NamedItem = Annotated[Named, BeforeValidator(_named)]
 
 
+def _text(value: Any) -> Any:
+    """YAML reads ``run: 1`` as a number, but tables hold text; booleans stay refused (yes and on are both True)."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+
+
 class Target(Section):
     """What is to be learned: a column of the table, a label map, or events in time."""
 
@@ -47,7 +55,7 @@ class Target(Section):
     events: str | None = Field(
         default=None, description="template of the events table (onset, duration, ...), or 'auto' in a BIDS cohort"
     )
-    classes: list[str] | None = Field(default=None, description="class names in order (default: sorted from the data)")
+    classes: list[Text] | None = Field(default=None, description="class names in order (default: sorted from the data)")
     shuffle: int | None = Field(
         default=None, description="seed: permute the truth over subjects, to see what chance looks like"
     )
@@ -74,13 +82,17 @@ class CohortSection(Section):
     id: str = Field(default="id", description="column that names each row")
     subject: str | None = Field(default=None, description="column whose rows never cross a split (default: the id)")
     site: str | None = Field(default=None, description="column of the scanner or hospital")
-    scans: dict[str, str | dict[str, str]] = Field(
+    scans: dict[str, str | dict[str, Text]] = Field(
         min_length=1, description="channel name -> file template with {columns}; in BIDS, entities such as suffix: bold"
     )
     target: Target
-    where: dict[str, str | list[str]] | None = Field(default=None, description="keep rows whose column has these values")
-    missing: Literal["refuse", "skip"] = Field(default="refuse", description="what to do with cases whose files are missing")
-    series: str | None = Field(default=None, description="which DICOM series of a folder: its number or UID")
+    where: dict[str, Text | list[Text]] | None = Field(
+        default=None, description="keep rows whose column has these values"
+    )
+    missing: Literal["refuse", "skip"] = Field(
+        default="refuse", description="what to do with cases whose files are missing"
+    )
+    series: Text | None = Field(default=None, description="which DICOM series of a folder: its number or UID")
 
     @model_validator(mode="after")
     def _one_source(self) -> CohortSection:
@@ -140,8 +152,12 @@ class Split(Section):
     test: float | None = Field(default=None, gt=0, lt=1, description="fraction of subjects held out for the test")
     folds: int | None = Field(default=None, ge=2, description="number of folds")
     column: str | None = Field(default=None, description="leave one value of this column out at a time")
-    stratify: list[str] = Field(default_factory=list, description="columns balanced over the sides, continuous ones too")
-    validation: float = Field(default=0.15, gt=0, lt=1, description="fraction of the training subjects that selects the model")
+    stratify: list[str] = Field(
+        default_factory=list, description="columns balanced over the sides, continuous ones too"
+    )
+    validation: float = Field(
+        default=0.15, gt=0, lt=1, description="fraction of the training subjects that selects the model"
+    )
     seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")

@@ -1,8 +1,8 @@
 """The contract of a preparation step: one file, one frozen dataclass, two pure methods.
 
-A step first looks (``decide``: everything that depends on the scan, as plain JSON) and then acts (``apply``: pure, given
-what was decided). What was decided is stored with the case, so a step can be explained, drawn and repeated. A label map
-goes through the geometric steps with the decision taken on the image, so both always stay on one grid.
+A step first looks (``decide``: everything that depends on the scan, as plain JSON) and then acts (``apply``: pure,
+given what was decided). What was decided is stored with the case, so a step can be explained, drawn and repeated. A
+label map goes through the geometric steps with the decision taken on the image, so both always stay on one grid.
 """
 
 from __future__ import annotations

@@ -1,0 +1,74 @@
+"""One number with its interval and its denominator: the only form in which a result leaves this room."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+Over = Literal["subjects", "cases"]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A value, its 95 % interval, and what it was computed over.
+
+    Parameters
+    ----------
+    value : the metric on all cases; None where it is undefined (an AUC with one class only, no case at all).
+    low, high : ends of the interval; None where there is nothing to resample (fewer than two units) or where the metric
+        is undefined in most resamples. Both are numbers or both are None.
+    n : number of resampled units: the denominator.
+    over : what the units are. Subjects, or cases where there are too few subjects.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    over: Over
+
+    def as_json(self) -> dict[str, Any]:
+        """Return ``{"value", "low", "high", "n", "over"}``; what is undefined is null.
+
+        >>> Figure(0.5, None, None, 1, "cases").as_json()
+        {'value': 0.5, 'low': None, 'high': None, 'n': 1, 'over': 'cases'}
+        """
+        return {"value": self.value, "low": self.low, "high": self.high, "n": self.n, "over": self.over}
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"undefined ({self.n} {self.over})"
+        interval = "" if self.low is None or self.high is None else f" [{self.low:.3f}, {self.high:.3f}]"
+        return f"{self.value:.3f}{interval} ({self.n} {self.over})"
+
+
+def finite(number: float) -> float | None:
+    """Return a plain float, or None if it is not finite.
+
+    >>> finite(float("nan")) is None
+    True
+    """
+    return float(number) if math.isfinite(number) else None
+
+
+def as_json(tree: Any) -> Any:
+    """Return nested mappings and sequences of figures, numpy values and plain values as what ``json.dump`` takes.
+
+    >>> as_json({"accuracy": Figure(1.0, 0.5, 1.0, 7, "subjects"), "confusion": np.eye(2, dtype=int)})["confusion"]
+    [[1, 0], [0, 1]]
+    """
+    if isinstance(tree, Figure):
+        return tree.as_json()
+    if isinstance(tree, Mapping):
+        return {str(key): as_json(value) for key, value in tree.items()}
+    if isinstance(tree, np.ndarray | np.generic):
+        return as_json(tree.tolist())
+    if isinstance(tree, list | tuple):
+        return [as_json(value) for value in tree]
+    if isinstance(tree, float):
+        return finite(tree)
+    return tree

@@ -1,0 +1,184 @@
+"""Judging segmentations: overlap, distance and volume of every label, case by case and over the cohort.
+
+Empty structures have one rule, so that nothing is ever NaN and dropped:
+
+=====================  =======================  ==============================
+structure              overlap metrics          distances
+=====================  =======================  ==============================
+in neither             1                        0
+in only one of both    0                        the image's diagonal (mm)
+case failed            0                        the image's diagonal (mm)
+=====================  =======================  ==============================
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from voxtempo.assess.figure import Figure
+from voxtempo.assess.intervals import check_lengths, mean_figures
+from voxtempo.assess.surface import surface_distances
+from voxtempo.errors import GeometryError, StudyError, VoxTempoError
+
+OVERLAPS = ("dice", "iou", "sensitivity", "precision")
+DISTANCES = ("hausdorff_95", "average_surface_distance")
+VOLUMES = ("volume", "true_volume", "volume_error")
+MEAN = "mean"
+"""The name under which the average over labels stands, beside the labels' own names."""
+
+LabelRow = Mapping[str, float]
+CaseRow = Mapping[str, LabelRow]
+
+
+def image_diagonal(shape: Sequence[int], spacing: Sequence[float]) -> float:
+    """Return the length in mm of the image's diagonal; axes of one voxel are no axes.
+
+    >>> image_diagonal((3, 4, 1), (1.0, 1.0, 9.0))
+    5.0
+    """
+    return math.hypot(*(n * step for n, step in zip(shape, spacing, strict=True) if n > 1))
+
+
+def segmentation_case(
+    predicted: NDArray[Any], truth: NDArray[Any], labels: Mapping[int, str], spacing: Sequence[float]
+) -> dict[str, dict[str, float]]:
+    """Judge one case.
+
+    Parameters
+    ----------
+    predicted, truth : label maps (x, y, z) on one grid; 0 is the background.
+    labels : value -> name of the structures to judge; other values count as background.
+    spacing : mm between voxel centres along x, y, z.
+
+    Returns
+    -------
+    label name -> "dice", "iou", "sensitivity", "precision" (0 to 1), "hausdorff_95", "average_surface_distance" (mm),
+    "volume", "true_volume", "volume_error" (predicted minus true), all three in ml.
+
+    Raises
+    ------
+    GeometryError : the two maps differ in shape.
+    """
+    if predicted.shape != truth.shape:
+        raise GeometryError(f"A prediction of shape {predicted.shape} cannot be judged by a truth of {truth.shape}.")
+    _check_names(labels.values())
+    voxel = math.prod(spacing) / 1000.0
+    diagonal = image_diagonal(truth.shape, spacing)
+    rows = {}
+    for value, name in labels.items():
+        ours, theirs = predicted == value, truth == value
+        found, real, shared = (int(np.count_nonzero(mask)) for mask in (ours, theirs, ours & theirs))
+        distances = None if found == 0 or real == 0 else surface_distances(ours, theirs, spacing)
+        nothing = found == 0 and real == 0
+        worst = 0.0 if nothing else diagonal
+        rows[name] = {
+            "dice": 1.0 if nothing else 2 * shared / (found + real),
+            "iou": 1.0 if nothing else shared / (found + real - shared),
+            "sensitivity": 1.0 if nothing else shared / max(real, 1),
+            "precision": 1.0 if nothing else shared / max(found, 1),
+            "hausdorff_95": worst if distances is None else distances.hausdorff(95.0),
+            "average_surface_distance": worst if distances is None else distances.average(),
+            "volume": found * voxel,
+            "true_volume": real * voxel,
+            "volume_error": (found - real) * voxel,
+        }
+    return rows
+
+
+def segmentation_failure(
+    labels: Mapping[int, str],
+    shape: Sequence[int],
+    spacing: Sequence[float],
+    truth: NDArray[Any] | None = None,
+) -> dict[str, dict[str, float]]:
+    """Return the row of a case for which no prediction could be made: the worst, whatever the truth is.
+
+    Without ``truth`` the volumes are unknown (NaN); overlaps and distances never are.
+    """
+    _check_names(labels.values())
+    voxel = math.prod(spacing) / 1000.0
+    rows = {}
+    for value, name in labels.items():
+        real = math.nan if truth is None else int(np.count_nonzero(truth == value)) * voxel
+        row = dict.fromkeys(OVERLAPS, 0.0) | dict.fromkeys(DISTANCES, image_diagonal(shape, spacing))
+        rows[name] = row | {"volume": 0.0, "true_volume": real, "volume_error": -real}
+    return rows
+
+
+def segmentation_metrics(
+    rows: Sequence[CaseRow],
+    subjects: ArrayLike | Sequence[Any],
+    resamples: int = 2000,
+    seed: int | np.random.Generator = 0,
+    failed: Sequence[bool] | None = None,
+) -> dict[str, Any]:
+    """Average the cases' rows over the cohort.
+
+    Parameters
+    ----------
+    rows : for every case what ``segmentation_case`` or ``segmentation_failure`` returned. Should an overlap be missing
+        or NaN it counts as 0, and a missing distance as the longest distance of any row.
+    subjects : (n,) whom each case comes from.
+    resamples, seed : of the bootstrap over subjects.
+    failed : (n,) which cases failed, to be counted.
+
+    Returns
+    -------
+    metric -> label -> figure, and under "mean" the average over labels. Beside the metrics of a case, which are
+    averaged over cases, there is "absolute_volume_error" (ml). Counts "cases", "subjects", "failed".
+
+    Raises
+    ------
+    VoxTempoError : cases have different labels.
+    """
+    names = np.asarray(subjects).astype(str)
+    check_lengths(rows=rows, subjects=names)
+    labels = list(rows[0]) if rows else []
+    for row in rows:
+        if set(row) != set(labels):
+            raise VoxTempoError(f"Cases were judged on different labels: {sorted(labels)} and {sorted(row)}.")
+    columns: dict[tuple[str, str], NDArray[np.float64]] = {}
+    for metric in (*OVERLAPS, *DISTANCES, *VOLUMES):
+        for label in labels:
+            columns[metric, label] = np.array([float(row[label].get(metric, math.nan)) for row in rows])
+    for metric in OVERLAPS:
+        for label in labels:
+            columns[metric, label] = np.nan_to_num(columns[metric, label], nan=0.0)
+    for metric in DISTANCES:
+        known = [columns[metric, label][np.isfinite(columns[metric, label])] for label in labels]
+        longest = max((float(values.max()) for values in known if values.size), default=0.0)
+        for label in labels:
+            columns[metric, label] = np.nan_to_num(columns[metric, label], nan=longest)
+    for label in labels:
+        columns["absolute_volume_error", label] = np.abs(columns["volume_error", label])
+    result: dict[str, Any] = {}
+    for metric in dict.fromkeys(name for name, _ in columns):
+        by_label = {label: columns[metric, label] for label in labels}
+        by_label[MEAN] = np.mean(list(by_label.values()), axis=0)
+        result[metric] = _figures(by_label, names, resamples, seed)
+    result.update(cases=len(rows), subjects=len(np.unique(names)), failed=int(sum(failed or ())))
+    return result
+
+
+def _figures(
+    columns: Mapping[str, NDArray[np.float64]],
+    subjects: NDArray[np.str_],
+    resamples: int,
+    seed: int | np.random.Generator,
+) -> dict[str, Figure]:
+    """Return means with intervals; where values are unknown (volumes of failed cases), n counts only the known."""
+    figures: dict[str, Figure] = {}
+    for name, column in columns.items():
+        known = np.isfinite(column)
+        figures[name] = mean_figures({name: column[known]}, subjects[known], resamples, seed)[name]
+    return figures
+
+
+def _check_names(names: Any) -> None:
+    if MEAN in set(names):
+        raise StudyError("A label cannot be called 'mean': results use that name for the average over labels.")

@@ -1,0 +1,5 @@
+"""``python -m voxtempo.cli``."""
+
+from voxtempo.cli.main import main
+
+raise SystemExit(main())

@@ -1,0 +1,71 @@
+"""How long work is shown on a terminal: lines, and a bar with the time to finish."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+
+class Console:
+    """Prints lines to stdout and draws one progress bar at a time on stderr (none where stderr is no terminal)."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._what = ""
+
+    def say(self, line: str) -> None:
+        """Print a line below the bar's place."""
+        self.close()
+        print(line, flush=True)
+
+    def bar(self, what: str, done: int, total: int, more: str = "") -> None:
+        """Move the bar of ``what``; a new ``what`` starts a new bar."""
+        from tqdm import tqdm
+
+        if self._bar is None or self._what != what or self._bar.n > done:
+            self.close()
+            self._bar = tqdm(total=total, desc=what, leave=False, disable=not sys.stderr.isatty(), initial=min(done, 0))
+            self._what = what
+        self._bar.set_postfix_str(more, refresh=False)
+        self._bar.update(done - self._bar.n)
+        if done >= total:
+            self.close()
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def add_study_arguments(parser: Any) -> None:
+    """Add STUDY and ``--set`` to a verb's parser."""
+    parser.add_argument("study", metavar="STUDY", help="study file (YAML)")
+    parser.add_argument(
+        "--set", dest="overrides", action="append", default=[], metavar="A.B=C", help="override a value of the study; repeatable"
+    )
+
+
+def metric_lines(metrics: dict[str, Any]) -> list[str]:
+    """Return the headline figures of a ``metrics.json`` as lines."""
+    lines = []
+    for role in ("test", "test_by_case", "validation"):
+        figures = metrics.get(role) or {}
+        chosen = ("balanced_accuracy", "accuracy", "auc", "mae", "rmse", "r2", "correlation", "dice", "hausdorff_95")
+        for name in chosen:
+            if name not in figures:
+                continue
+            entry = figures[name]
+            parts = {"": entry} if "value" in entry else entry
+            lines += [f"{role:<12} {(name + ' ' + label).strip():<28} {_figure(figure)}" for label, figure in parts.items()]
+    for name, figure in (metrics.get("baseline") or {}).items():
+        if isinstance(figure, dict) and figure.get("value") is not None:
+            lines.append(f"{'baseline':<12} {name:<28} {_figure(figure)}")
+    return lines
+
+
+def _figure(figure: dict[str, Any]) -> str:
+    if figure["value"] is None:
+        return f"undefined over {figure['n']} {figure['over']}"
+    interval = f" [{figure['low']:.3f}, {figure['high']:.3f}]" if figure.get("low") is not None else ""
+    return f"{figure['value']:.3f}{interval} over {figure['n']} {figure['over']}"

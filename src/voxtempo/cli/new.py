@@ -1,0 +1,58 @@
+"""``voxtempo new``: writes a first study file from a BIDS folder, a table or a folder of scans."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb to the command line."""
+    parser = subparsers.add_parser(
+        "new", help="write a study file from a BIDS folder, a table or a folder of scans",
+        description="Writes a commented study file and says what was guessed. Existing files are kept unless --force.",
+    )  # fmt: skip
+    parser.add_argument("path", metavar="PATH", help="a BIDS folder, a CSV or TSV table, or a folder of scans")
+    parser.add_argument(
+        "--out", default="study.yaml", metavar="FILE", help="the study file to write (default: study.yaml)"
+    )
+    parser.add_argument(
+        "--task", choices=("classify", "regress", "segment"), help="guessed from the data when left out"
+    )
+    parser.add_argument("--force", action="store_true", help="replace existing files")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the study file (and the table, where the folder had none), then read them back."""
+    from dataclasses import replace
+
+    from voxtempo.cohort import build_cohort, load_study, propose_study
+
+    out = Path(args.out)
+    proposal = propose_study(Path(args.path), args.task)
+    written = [out]
+    if proposal.table_text is not None:
+        proposal = replace(proposal, path=(out.parent / f"{out.stem}_cohort.csv").resolve())
+        written.append(proposal.path)
+    _refuse_existing(written, args.force)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if proposal.table_text is not None:
+        proposal.path.write_text(proposal.table_text, "utf-8")
+    out.write_text(proposal.as_yaml(out.parent), "utf-8")
+    for path in written:
+        print(f"Wrote {path}")
+    for guess in proposal.guesses:
+        print(f"  guessed: {guess}")
+    cohort = build_cohort(load_study(out))
+    print(f"It reads as {len(cohort)} cases of {len(cohort.subjects)} subjects.")
+    print(f"Next: voxtempo check {out}")
+    return 0
+
+
+def _refuse_existing(paths: list[Path], force: bool) -> None:
+    from voxtempo.errors import StudyError
+
+    present = [str(path) for path in paths if path.exists()]
+    if present and not force:
+        raise StudyError(f"{' and '.join(present)} exist already. Give another --out, or --force to replace them.")

@@ -1,0 +1,45 @@
+"""``voxtempo predict``: new scans through a finished run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from voxtempo.cli.console import Console
+
+
+def add(subparsers: Any) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser(
+        "predict",
+        help="native-space label maps, probabilities, values (CSV + JSON)",
+        description="Predict new scans. Writes DIR/predictions.csv and .json, for segmentation DIR/<id>.nii.gz on each scan's "
+        "own grid, for series DIR/<id>_course.csv with the decision over time.",
+    )
+    parser.add_argument("run_folder", metavar="RUN", type=Path, help="run folder")
+    parser.add_argument(
+        "scans", metavar="SCAN", nargs="+", help="file or DICOM folder; several channels of one scan joined by commas"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Predict."""
+    from voxtempo.inference import Run
+    from voxtempo.workflow import predict_scans
+    from voxtempo.workflow.voice import Voice
+
+    console = Console()
+    try:
+        predictions = predict_scans(Run(args.run_folder), args.scans, args.out, Voice(console.say, console.bar))
+    finally:
+        console.close()
+    failed = [p for p in predictions if p.row["status"] != "ok"]
+    for prediction in predictions:
+        shown = {k: v for k, v in prediction.row.items() if k not in ("id", "status")}
+        text = "  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in shown.items())
+        print(f"{prediction.id}: {text}" if prediction not in failed else f"{prediction.id}: FAILED: {prediction.row['status']}")
+    print(f"written to {args.out / 'predictions.csv'}")
+    return 1 if failed else 0

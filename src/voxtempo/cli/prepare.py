@@ -1,0 +1,65 @@
+"""``voxtempo prepare``: run a study's preparation into the cache, in parallel, continuing where it was."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+
+def add(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Register the verb."""
+    parser = subparsers.add_parser(
+        "prepare",
+        help="run the preparation into the cache, in parallel, resumable",
+        description="Run a study's preparation into the cache. Finished cases are kept: an interrupted run continues.",
+    )
+    parser.add_argument("study", type=Path, metavar="STUDY", help="study file (YAML)")
+    parser.add_argument("--set", action="append", default=[], metavar="A.B=C", help="override a value of the study")
+    parser.add_argument("--workers", type=int, default=None, metavar="N", help="processes (default: one a core)")
+    parser.add_argument("--cache", type=Path, default=None, metavar="DIR", help="cache folder")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prepare the cohort; print where it lies, how many cases were new, the time and the size."""
+    import time
+
+    from tqdm import tqdm
+
+    from voxtempo.cohort import build_cohort, cache_root, check_geometry, load_study
+    from voxtempo.errors import CohortError, StudyError
+    from voxtempo.planning import complete
+    from voxtempo.prepare import build_steps, prepare_cohort
+
+    workers = args.workers if args.workers is not None else os.cpu_count() or 1
+    if workers < 1:
+        raise StudyError(f"--workers is {workers}, expected 1 or more processes")
+    study = load_study(args.study, args.set)
+    cohort = build_cohort(study)
+    channels = list(study.cohort.scans)
+    report = check_geometry(cohort, workers)
+    unread = [case.id for case in cohort if channels[0] not in report.headers.get(case.id, {})]
+    if unread:
+        faults = "\n".join(f"  {p.where}: {p.message}" for p in report.problems if p.where in unread)
+        raise CohortError(f"{len(unread)} of {len(cohort)} cases cannot be read:\n{faults}")
+    headers = [report.headers[case.id][channels[0]] for case in cohort]
+    plan = complete(study, cohort, [header.geometry for header in headers], [header.volumes for header in headers])
+    steps = build_steps(plan.study.prepare or [])
+    print(f"{study.name}: {len(cohort)} cases, steps: {', '.join(step.name for step in steps) or 'none'}")
+    begin = time.perf_counter()
+    with tqdm(total=len(cohort), desc="prepare", unit="case", disable=None) as bar:
+
+        def show(done: int, total: int, case_id: str) -> None:
+            bar.update(done - bar.n)
+
+        prepared = prepare_cohort(cohort.cases, steps, args.cache, channels, workers, show, cohort.series)
+    fresh = sum(case.fresh for case in prepared.values())
+    size = sum({case.folder: case.bytes for case in prepared.values()}.values())
+    print(
+        f"{len(prepared)} cases are prepared: {fresh} new, {len(prepared) - fresh} from the cache, "
+        f"{size / 2**20:.1f} MB, in {time.perf_counter() - begin:.1f} s"
+    )
+    print(f"cache: {args.cache or cache_root()}")
+    return 0

@@ -1,0 +1,272 @@
+"""From a study to its cohort: rows become cases with files and truth; what is missing is listed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from voxtempo.cohort.bids import read_bids
+from voxtempo.cohort.case import Case, Cohort, Event
+from voxtempo.cohort.events import read_events
+from voxtempo.cohort.masks import census_labels
+from voxtempo.cohort.natural import natural
+from voxtempo.cohort.problem import Problem, few
+from voxtempo.cohort.shuffle import shuffle_truth
+from voxtempo.cohort.study import Study
+from voxtempo.cohort.table import Row, Table, choose_rows, fill, is_missing, read_table, repeated
+from voxtempo.errors import CohortError, StudyError
+
+Flow = list[tuple[str, int, int]]
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of one row, and in words which of them are not there."""
+
+    scans: Mapping[str, Path]
+    mask: Path | None
+    events: Path | None
+    missing: tuple[str, ...]
+
+
+def build_cohort(study: Study) -> Cohort:
+    """Return the cohort a study describes: its cases in the table's order, with files found and truth read.
+
+    Parameters
+    ----------
+    study : as ``load_study`` returns it (absolute paths).
+
+    Raises
+    ------
+    CohortError : the table or BIDS folder cannot be read, a column does not exist, ids repeat, files or truth are
+        missing (unless ``cohort.missing: skip``), a class has no case, or a regression target is not a number.
+    """
+    section = study.cohort
+    if section.bids is not None:
+        table = read_bids(section.bids, section.scans)
+    else:
+        assert section.table is not None
+        table = read_table(section.table)
+    _require_columns(study, table)
+    rows = choose_rows(table, section.where)
+    doubled = repeated(row.values[section.id] for row in rows)
+    if doubled:
+        raise CohortError(
+            f"{table.source}: the column '{section.id}' must be unique, but {len(doubled)} values repeat: "
+            f"{few(doubled)}. Name another column with 'cohort.id'."
+        )
+    problems = list(table.problems)
+    flow: Flow = [("in the table", *_count(table.rows, study))]
+    if section.where:
+        flow.append(("chosen by 'where'", *_count(rows, study)))
+    rows, files = _with_files(study, table, rows, problems)
+    flow.append(("with all files", *_count(rows, study)))
+    cases = [_case(study, row, found) for row, found in zip(rows, files, strict=True)]
+    if section.target.mask is None and section.target.events is None:
+        cases = _with_targets(study, cases, problems)
+        flow.append(("with known truth", len(cases), len({case.subject for case in cases})))
+    cohort = Cohort(tuple(cases), series=section.series, flow=tuple(flow))
+    cohort = _with_classes(study, cohort, problems)
+    if section.target.shuffle is not None:
+        cohort = shuffle_truth(cohort, section.target.shuffle)
+        message = f"the truth is permuted (seed {section.target.shuffle}): results show what chance looks like."
+        problems.append(Problem("warning", "cohort.target.shuffle", message))
+    return replace(cohort, problems=tuple(problems))
+
+
+def _require_columns(study: Study, table: Table) -> None:
+    section = study.cohort
+    table.require(section.id, "cohort.id")
+    for column, key in (
+        (section.subject, "cohort.subject"),
+        (section.site, "cohort.site"),
+        (section.target.column if section.target.events is None else None, "cohort.target.column"),
+        (study.split.column, "split.column"),
+        *((name, "split.stratify") for name in study.split.stratify),
+        *((name, "evaluate.subgroups") for name in study.evaluate.subgroups),
+    ):
+        if column is not None:
+            table.require(column, key)
+
+
+def _subject(row: Row, study: Study) -> str:
+    """Return whom a row comes from; a row without a subject stands for itself."""
+    section = study.cohort
+    column = section.subject or ("participant_id" if section.bids is not None else section.id)
+    value = row.values[column]
+    return row.values[section.id] if is_missing(value) else value
+
+
+def _count(rows: Sequence[Row], study: Study) -> tuple[int, int]:
+    return len(rows), len({_subject(row, study) for row in rows})
+
+
+def _with_files(
+    study: Study, table: Table, rows: Sequence[Row], problems: list[Problem]
+) -> tuple[tuple[Row, ...], tuple[Files, ...]]:
+    files = [_find(study, table, row) for row in rows]
+    lacking = [
+        f"{row.values[study.cohort.id]} ({'; '.join(found.missing)})"
+        for row, found in zip(rows, files, strict=True)
+        if found.missing
+    ]
+    if lacking:
+        message = f"{len(lacking)} of {len(rows)} cases lack files: {few(lacking, 3)}."
+        if study.cohort.missing == "refuse" or len(lacking) == len(rows):
+            raise CohortError(
+                f"{table.source}: {message} Correct the templates or 'cohort.root' (now {study.cohort.root}), "
+                "or leave such cases out with 'cohort.missing: skip'."
+            )
+        problems.append(Problem("warning", "cohort.missing", f"Left out: {message}"))
+    kept = [(row, found) for row, found in zip(rows, files, strict=True) if not found.missing]
+    return tuple(row for row, _ in kept), tuple(found for _, found in kept)
+
+
+def _find(study: Study, table: Table, row: Row) -> Files:
+    section = study.cohort
+    root = section.root or Path(table.source).parent
+    missing: list[str] = []
+
+    def existing(path: Path | None, name: str) -> Path | None:
+        if path is None:
+            missing.append(f"{name}: none named")
+        elif not path.exists():
+            missing.append(f"{name}: {path}")
+        else:
+            return path
+        return None
+
+    scans = {}
+    for channel, spec in section.scans.items():
+        if channel in row.scans:
+            path = row.scans[channel]
+        elif isinstance(spec, str):
+            path = fill(spec, row, root, f"cohort.scans.{channel}", table)
+        else:
+            raise CohortError(
+                f"cohort.scans.{channel}: entities choose files of a BIDS folder; with a table give a template, "
+                "such as '{id}.nii.gz'."
+            )
+        found = existing(path, channel)
+        if found is not None:
+            scans[channel] = found
+    target = section.target
+    mask = events = None
+    if target.mask is not None:
+        mask = existing(fill(target.mask, row, root, "cohort.target.mask", table), "mask")
+    if target.events == "auto":
+        if section.bids is None:
+            raise CohortError(
+                "cohort.target.events: 'auto' finds events in a BIDS folder; with a table give a template."
+            )
+        events = existing(row.events, "events")
+    elif target.events is not None:
+        events = existing(fill(target.events, row, root, "cohort.target.events", table), "events")
+    return Files(scans, mask, events, tuple(missing))
+
+
+def _case(study: Study, row: Row, files: Files) -> Case:
+    section = study.cohort
+    events: tuple[Event, ...] = ()
+    if files.events is not None:
+        assert section.target.column is not None
+        events = read_events(files.events, section.target.column)
+    return Case(
+        id=row.values[section.id],
+        subject=_subject(row, study),
+        scans=files.scans,
+        mask=files.mask,
+        events=events,
+        site=row.values[section.site] if section.site else None,
+        row=row.values,
+        repetition_time=row.repetition_time,
+    )
+
+
+def _with_targets(study: Study, cases: Sequence[Case], problems: list[Problem]) -> list[Case]:
+    column = study.cohort.target.column
+    assert column is not None
+    unknown = [case for case in cases if is_missing(case.row[column])]
+    if unknown:
+        message = f"{len(unknown)} of {len(cases)} cases have no {column}: {few([case.id for case in unknown])}."
+        if study.cohort.missing == "refuse" or len(unknown) == len(cases):
+            raise CohortError(f"{message} Fill in the column, or leave such cases out with 'cohort.missing: skip'.")
+        problems.append(Problem("warning", column, f"Left out: {message}"))
+    left_out = {case.id for case in unknown}
+    known = [case for case in cases if case.id not in left_out]
+    if study.task == "regress":
+        return _numbers(known, column)
+    return [replace(case, target=case.row[column]) for case in known]
+
+
+def _numbers(cases: Sequence[Case], column: str) -> list[Case]:
+    values: dict[str, float] = {}
+    faults: list[str] = []
+    for case in cases:
+        try:
+            value = float(case.row[column])
+        except ValueError:
+            value = math.nan
+        values[case.id] = value
+        if not math.isfinite(value):
+            faults.append(f"{case.id} ('{case.row[column]}')")
+    if faults:
+        raise CohortError(
+            f"cohort.target.column: 'regress' needs numbers in '{column}', but {len(faults)} cases hold others: "
+            f"{few(faults)}. Correct them, leave them out with 'cohort.where', or use 'task: classify'."
+        )
+    if len(set(values.values())) < 2:
+        raise CohortError(f"cohort.target.column: every case has the same '{column}'; there is nothing to learn.")
+    return [replace(case, target=values[case.id]) for case in cases]
+
+
+def _with_classes(study: Study, cohort: Cohort, problems: list[Problem]) -> Cohort:
+    target = study.cohort.target
+    if study.task == "segment":
+        return replace(cohort, labels=dict(sorted((target.labels or census_labels(cohort)).items())))
+    if study.task == "regress":
+        if target.events is not None:
+            raise StudyError("task 'regress' needs a target with a 'column' of the table; 'events' go with 'classify'.")
+        return cohort
+    if target.events is not None and target.classes is not None:
+        cohort = _only_events(cohort, target.classes, problems)
+    present = {label for case in cohort for label in truth_of(case)}
+    classes = tuple(target.classes or sorted(present, key=natural))
+    absent = [name for name in classes if name not in present]
+    unnamed = sorted(present - set(classes), key=natural)
+    if absent:
+        raise CohortError(
+            f"cohort.target.classes: no case is {few(absent)}. The cohort holds: {few(sorted(present), 12)}."
+        )
+    if unnamed:
+        raise CohortError(
+            f"cohort.target.classes leaves out {few(unnamed)}, which '{target.column}' holds. Name them too, "
+            "or choose rows with 'cohort.where'."
+        )
+    if len(classes) < 2:
+        raise CohortError(f"Classifying needs two classes or more; every truth in '{target.column}' is {few(classes)}.")
+    for name in classes:
+        subjects = {case.subject for case in cohort if name in truth_of(case)}
+        if len(subjects) == 1:
+            message = (
+                f"class '{name}' comes from one subject only ({min(subjects)}): it can be trained or tested, not both."
+            )
+            problems.append(Problem("warning", "cohort.target", message))
+    return replace(cohort, classes=classes)
+
+
+def _only_events(cohort: Cohort, classes: Sequence[str], problems: list[Problem]) -> Cohort:
+    others = sorted({event.label for case in cohort for event in case.events} - set(classes), key=natural)
+    if others:
+        problems.append(Problem("note", "cohort.target.classes", f"Events of other kinds are not used: {few(others)}."))
+    cases = tuple(replace(case, events=tuple(e for e in case.events if e.label in classes)) for case in cohort)
+    return replace(cohort, cases=cases)
+
+
+def truth_of(case: Case) -> tuple[str, ...]:
+    """Return the class names of a case: its own, or one for each of its events."""
+    if case.target is not None:
+        return (str(case.target),)
+    return tuple(event.label for event in case.events)

@@ -1,0 +1,190 @@
+"""From a YAML file (and ``--set`` overrides) to a checked ``Study`` with absolute paths, and back to YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from voxtempo.cohort.complaints import Place, explain_errors
+from voxtempo.cohort.study import Named, Section, Study
+from voxtempo.errors import StudyError
+
+LARGEST = 1_000_000
+
+
+def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
+    """Return the study a YAML file describes, with every path absolute.
+
+    Parameters
+    ----------
+    path : the study file; relative paths inside it (and in the overrides) start at its folder.
+    overrides : "a.b=c" settings on top of the file. The value is YAML; a number picks an item of a list, and so
+        does the name of a step: ``prepare.normalise.method=minmax``.
+
+    Raises
+    ------
+    StudyError : the file is missing, is not YAML, or says something that cannot be done; each fault is a sentence
+        with the key's path, its line, and the nearest known key.
+    """
+    path = Path(path)
+    document, lines = _read(path)
+    for override in overrides:
+        document = _override(document, override)
+    try:
+        study = Study.model_validate(document)
+    except ValidationError as error:
+        raise StudyError(explain_errors(error, document, Study, str(path), lines)) from None
+    return _absolute(study, path.resolve().parent)
+
+
+def dump_study(study: Study) -> str:
+    """Return the study as YAML in the short form people write; loading it again gives an equal study."""
+    return yaml.safe_dump(_plain(study), sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
+
+
+def study_schema() -> dict[str, Any]:
+    """Return the JSON schema of study files, for editors that complete and check YAML."""
+    schema = Study.model_json_schema()
+    named = schema["$defs"]["Named"]
+    schema["$defs"]["Named"] = {
+        "description": "A registered thing: 'name', {name: value} or {name: {option: value}}.",
+        "anyOf": [{"type": "string"}, {"type": "object", "minProperties": 1, "maxProperties": 1}, named],
+    }
+    network = schema["$defs"]["NetworkSection"]
+    schema["$defs"]["NetworkSection"] = {"anyOf": [{"type": "string"}, network]}
+    sample = schema["$defs"]["Sample"]
+    schema["$defs"]["Sample"] = {"anyOf": [{"const": "volume"}, sample]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "VoxTempo study", **schema}
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise StudyError(f"There is no study file at {path}. 'voxtempo new' writes one.") from None
+    except OSError as error:
+        raise StudyError(f"The study file {path} cannot be read: {error.strerror or error}.") from None
+    if len(raw) > LARGEST:
+        raise StudyError(f"{path} is {len(raw):,} bytes long: a study file is a short YAML text.")
+    try:
+        text = raw.decode("utf-8-sig")
+        document = yaml.safe_load(text)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{path} is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise StudyError(f"{path} is not valid YAML: {place}{error.problem or error.context}.") from None
+    except yaml.YAMLError as error:
+        raise StudyError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(document, dict):
+        found = "nothing" if document is None else f"a {type(document).__name__}"
+        raise StudyError(f"{path} should hold keys such as 'name', 'task' and 'cohort', found {found}.")
+    lines: dict[Place, int] = {}
+    _note_lines(node, (), lines, set(), str(path))
+    return document, lines
+
+
+def _note_lines(node: Any, place: Place, lines: dict[Place, int], seen: set[int], path: str) -> None:
+    """Collect the line of every key; a key given twice is an error, since YAML would silently keep the last."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            lines[(*place, str(index))] = item.start_mark.line + 1
+            _note_lines(item, (*place, str(index)), lines, seen, path)
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*place, str(key.value))
+            line = key.start_mark.line + 1
+            if here in lines and key.value != "<<":
+                raise StudyError(f"{path}: '{'.'.join(here)}' is given twice, in lines {lines[here]} and {line}.")
+            lines[here] = line
+            _note_lines(value, here, lines, seen, path)
+
+
+def _override(document: dict[str, Any], setting: str) -> Any:
+    key, equals, text = setting.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise StudyError(f"--set {setting}: expected KEY=VALUE, such as train.epochs=5.")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise StudyError(f"--set {setting}: the value '{text}' is not valid YAML.") from None
+    if parts[0] == "network" and len(parts) > 1 and isinstance(document.get("network"), str):
+        document = {**document, "network": {"name": document["network"]}}
+    return _put(document, parts, value, setting)
+
+
+def _put(node: Any, parts: Sequence[str], value: Any, setting: str) -> Any:
+    """Return ``node`` with ``value`` at ``parts``; sections on the way that do not exist yet are made."""
+    if not parts:
+        return value
+    head, rest = parts[0], parts[1:]
+    if isinstance(node, list):
+        index = _index(node, head, setting)
+        return [
+            _put(item, rest if head.isdecimal() else parts, value, setting) if i == index else item
+            for i, item in enumerate(node)
+        ]
+    if not isinstance(node, dict):
+        node = {}
+    known = {str(k): k for k in node}
+    return {**node, known.get(head, head): _put(node.get(known.get(head, head)), rest, value, setting)}
+
+
+def _index(items: list[Any], head: str, setting: str) -> int:
+    names = [
+        item if isinstance(item, str) else next(iter(item), "") if isinstance(item, dict) else "" for item in items
+    ]
+    if head.isdecimal() and int(head) < len(items):
+        return int(head)
+    if names.count(head) == 1:
+        return names.index(head)
+    listed = ", ".join(f"{i} ({name})" if name else str(i) for i, name in enumerate(names))
+    raise StudyError(f"--set {setting}: '{head}' picks no item of that list. It holds: {listed or 'nothing'}.")
+
+
+def _absolute(study: Study, folder: Path) -> Study:
+    section = study.cohort
+    found: dict[str, Path] = {
+        field: _resolve(folder, value)
+        for field in ("table", "bids", "root")
+        if (value := getattr(section, field)) is not None
+    }
+    if "root" not in found:
+        found["root"] = found["bids"] if "bids" in found else found["table"].parent
+    network = study.network
+    if network.python is not None:
+        file, colon, function = network.python.rpartition(":")
+        if colon:
+            network = network.model_copy(update={"python": f"{_resolve(folder, file)}:{function}"})
+    weights = network.options.get("weights")
+    if isinstance(weights, str) and (folder / weights).exists():
+        network = type(network).model_validate({**network.model_dump(), "weights": str(_resolve(folder, weights))})
+    return study.model_copy(update={"cohort": section.model_copy(update=found), "network": network})
+
+
+def _resolve(folder: Path, path: str | Path) -> Path:
+    return (folder / Path(path).expanduser()).resolve()
+
+
+def _plain(value: Any) -> Any:
+    """Return YAML values; what is None (planned later) is left out, and registered things take their short form."""
+    if isinstance(value, Named):
+        return value.name if value.options is None else {value.name: _plain(value.options)}
+    if isinstance(value, Section):
+        pairs = {**{name: getattr(value, name) for name in type(value).model_fields}, **(value.model_extra or {})}
+        return {name: _plain(item) for name, item in pairs.items() if item is not None}
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value

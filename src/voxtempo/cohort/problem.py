@@ -1,0 +1,42 @@
+"""What is wrong, or worth knowing, about a cohort: collected and shown together instead of stopping at the first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["error", "warning", "note"]
+
+_ORDER: tuple[Severity, ...] = ("error", "warning", "note")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One finding.
+
+    Parameters
+    ----------
+    severity : "error" (the study cannot be trusted or run), "warning" (look at it), "note" (good to know).
+    where : the file, column, case or section concerned.
+    message : what was found, what was expected, the way out.
+    """
+
+    severity: Severity
+    where: str
+    message: str
+
+
+def by_severity(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Return the problems with errors first; the order within a severity is kept."""
+    return tuple(sorted(problems, key=lambda problem: _ORDER.index(problem.severity)))
+
+
+def few(names: Sequence[str], limit: int = 5) -> str:
+    """Return the first names, and how many more there are.
+
+    >>> few(["a", "b", "c"], limit=2)
+    'a, b and 1 more'
+    """
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"

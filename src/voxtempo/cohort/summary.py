@@ -1,0 +1,132 @@
+"""Who was studied, as the first table of a paper: counts, truth and covariates by side of the split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from voxtempo.cohort.build import truth_of
+from voxtempo.cohort.case import Case, Cohort, Fold
+from voxtempo.cohort.natural import natural
+from voxtempo.cohort.problem import Problem, by_severity
+from voxtempo.cohort.table import is_missing
+
+MANY_VALUES = 10
+
+
+def summarise(cohort: Cohort, fold: Fold | None = None, problems: Sequence[Problem] = ()) -> dict[str, Any]:
+    """Return the cohort as JSON values: flow of cases, a baseline table by side, and problems.
+
+    Parameters
+    ----------
+    cohort : its own ``flow`` and ``problems`` are included.
+    fold : whose sides make the columns after "all" (without it there is only "all").
+    problems : found by later checks.
+
+    Returns
+    -------
+    {"flow": [{"step", "cases", "subjects"}], "table": {"columns": [...], "rows": [[text, ...]]},
+    "problems": [{"severity", "where", "message"}]}. Numbers are "mean (sd)", categories "count (share)"; a column
+    that is constant within every subject is counted by subject, others by case, as the row says.
+    """
+    sides: dict[str, tuple[Case, ...]] = {"all": cohort.cases}
+    flow = [{"step": step, "cases": cases, "subjects": subjects} for step, cases, subjects in cohort.flow]
+    if fold is not None:
+        sides |= {role: cohort.only(getattr(fold, role)) for role in ("train", "validation", "test")}
+        flow += [
+            {"step": role, "cases": len(cases), "subjects": len({case.subject for case in cases})}
+            for role, cases in sides.items()
+            if role != "all"
+        ]
+    rows: list[list[str]] = []
+
+    def add(label: str, count: Callable[[Sequence[Case]], str]) -> None:
+        rows.append([label, *(count(cases) for cases in sides.values())])
+
+    add("Cases", lambda cases: str(len(cases)))
+    add("Subjects", lambda cases: str(len({case.subject for case in cases})))
+    if len({case.group for case in cohort}) < len(cohort.subjects):
+        add("Independent groups", lambda cases: str(len({case.group for case in cases})))
+    if any(case.events for case in cohort):
+        add("Events", lambda cases: str(sum(len(case.events) for case in cases)))
+    unit = " (events)" if any(case.events for case in cohort) else ""
+    for name in cohort.classes:
+        add(f"{name}{unit}", lambda cases, name=name: _share([label == name for c in cases for label in truth_of(c)]))  # type: ignore[misc]
+    numbers = [case.target for case in cohort if isinstance(case.target, float)]
+    if numbers:
+        add("Target, mean (sd)", lambda cases: _mean([c.target for c in cases if isinstance(c.target, float)]))
+    for column in _columns(cohort):
+        _describe(cohort, column, add)
+    found = by_severity([*cohort.problems, *problems])
+    return {
+        "flow": flow,
+        "table": {"columns": list(sides), "rows": rows},
+        "problems": [{"severity": p.severity, "where": p.where, "message": p.message} for p in found],
+    }
+
+
+def _columns(cohort: Cohort) -> list[str]:
+    """Return the columns worth a row: not names, paths or the truth itself, and not the same everywhere."""
+    if not cohort.cases:
+        return []
+    chosen = []
+    for column in cohort.cases[0].row:
+        values = [case.row[column] for case in cohort]
+        known = {value for value in values if not is_missing(value)}
+        is_truth = all(_is_truth(case, column) for case in cohort)
+        is_name = all(value in (case.id, case.subject) for value, case in zip(values, cohort, strict=True))
+        if len(known) < 2 or is_truth or is_name or any("/" in value or "\\" in value for value in known):
+            continue
+        if len(known) <= MANY_VALUES or all(_number(value) is not None for value in known):
+            chosen.append(column)
+    return chosen
+
+
+def _is_truth(case: Case, column: str) -> bool:
+    value = case.row[column]
+    return value == case.target or (isinstance(case.target, float) and _number(value) == case.target)
+
+
+def _describe(cohort: Cohort, column: str, add: Callable[[str, Callable[[Sequence[Case]], str]], None]) -> None:
+    pairs = {(case.subject, case.row[column]) for case in cohort}
+    by_subject = len(pairs) == len(cohort.subjects) < len(cohort)
+    unit = ", subjects" if by_subject else ""
+
+    def values(cases: Sequence[Case]) -> list[str]:
+        texts = (
+            {case.subject: case.row[column] for case in cases}.values()
+            if by_subject
+            else [c.row[column] for c in cases]
+        )
+        return [text for text in texts if not is_missing(text)]
+
+    known = set(values(cohort.cases))
+    numeric = all(_number(value) is not None for value in known)
+    if numeric and len(known) > 2:
+        add(f"{column}, mean (sd){unit}", lambda cases: _mean([float(text) for text in values(cases)]))
+    else:
+        for name in sorted(known, key=natural):
+            add(f"{column}: {name}{unit}", lambda cases, name=name: _share([text == name for text in values(cases)]))  # type: ignore[misc]
+    missing = len(cohort.cases) - sum(not is_missing(case.row[column]) for case in cohort)
+    if missing:
+        add(f"{column}: not known", lambda cases: str(sum(is_missing(case.row[column]) for case in cases)))
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if np.isfinite(value) else None
+
+
+def _mean(values: Sequence[float]) -> str:
+    if not values:
+        return "-"
+    return f"{np.mean(values):.1f} ({np.std(values, ddof=1):.1f})" if len(values) > 1 else f"{values[0]:.1f}"
+
+
+def _share(hits: Sequence[bool]) -> str:
+    return f"{sum(hits)} ({100 * sum(hits) / len(hits):.0f} %)" if hits else "-"

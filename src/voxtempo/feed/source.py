@@ -1,0 +1,98 @@
+"""A case as the feed sees it: voxels that may lie on disk, and a truth already turned into numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Voxels:
+    """An array (t, x, y, z, c), usually memory-mapped, whose true values are ``array * scale + offset``."""
+
+    array: NDArray[Any]
+    scale: float = 1.0
+    offset: float = 0.0
+
+    @property
+    def shape(self) -> tuple[int, int, int, int, int]:
+        """(t, x, y, z, c)."""
+        return self.array.shape  # type: ignore[return-value]
+
+    def read(self, time: slice, box: tuple[slice, slice, slice]) -> NDArray[np.float32]:
+        """Return the values inside the array's bounds as float32, touching only what is asked for."""
+        piece = self.array[(time, *box)].astype(np.float32)
+        if self.scale != 1.0:
+            piece *= np.float32(self.scale)
+        if self.offset != 0.0:
+            piece += np.float32(self.offset)
+        return piece
+
+
+@dataclass(frozen=True)
+class FeedEvent:
+    """An event with its truth as a number; ``unit`` names its row in the predictions."""
+
+    unit: str
+    onset: float
+    target: float | int
+
+
+@dataclass(frozen=True)
+class FeedCase:
+    """What the samplers need of one prepared case.
+
+    Parameters
+    ----------
+    id : the case.
+    image : voxels (t, x, y, z, c).
+    spacing : mm along x, y, z.
+    mask : label map (1, x, y, z, 1), or None.
+    target : class index or (standardised) number of the whole case, or None.
+    events : truths in time, for windows aligned to events.
+    repetition_time : seconds between volumes, or None.
+    """
+
+    id: str
+    image: Voxels
+    spacing: tuple[float, float, float]
+    mask: Voxels | None = None
+    target: float | int | None = None
+    events: tuple[FeedEvent, ...] = ()
+    repetition_time: float | None = None
+
+
+def read_box(
+    voxels: Voxels, time: tuple[int, int], start: Sequence[int], size: Sequence[int], fill: float = 0.0
+) -> NDArray[np.float32]:
+    """Return the box (t, x, y, z, c) of ``size`` whose corner is ``start``; outside the array is ``fill``.
+
+    Parameters
+    ----------
+    voxels : the source.
+    time : first volume and the one after the last; must lie inside the series.
+    start : corner voxel along x, y, z; may be negative.
+    size : voxels along x, y, z.
+
+    Raises
+    ------
+    IndexError : the time span leaves the series.
+    """
+    t0, t1 = time
+    if not 0 <= t0 < t1 <= voxels.shape[0]:
+        raise IndexError(f"volumes {t0} to {t1} of a series of {voxels.shape[0]}")
+    inside, placed = [], []
+    for begin, length, limit in zip(start, size, voxels.shape[1:4], strict=True):
+        low, high = max(begin, 0), min(begin + length, limit)
+        inside.append(slice(low, max(low, high)))
+        placed.append(slice(low - begin, max(low, high) - begin))
+    piece = voxels.read(slice(t0, t1), (inside[0], inside[1], inside[2]))
+    if piece.shape[1:4] == tuple(size):
+        return piece
+    whole = np.full((t1 - t0, *size, voxels.shape[4]), fill, dtype=np.float32)
+    whole[(slice(None), *placed)] = piece
+    return whole

@@ -1,0 +1,159 @@
+"""Networks over whole cases: patches are stitched, slices stacked, windows averaged, folds of an ensemble averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxtempo.cohort.study import Study
+from voxtempo.feed import Batches, FeedCase, Position, Sampler, WindowSampler, make_sampler
+from voxtempo.feed.batches import as_input
+from voxtempo.inference.answer import Answer
+from voxtempo.learning.fit import predict_full
+from voxtempo.learning.recipe import Recipe
+from voxtempo.learning.tasks import LearningTask
+
+Probabilities = NDArray[np.float32]
+
+
+class Predictor:
+    """One network, or several whose answers are averaged, with all that is needed to show them whole cases.
+
+    Parameters
+    ----------
+    models : Keras models that give logits.
+    recipes : of each model, in the same order. Models of one study share shape and classes.
+    study : complete.
+    """
+
+    def __init__(self, models: Sequence[Any], recipes: Sequence[Recipe], study: Study) -> None:
+        self.models = tuple(models)
+        self.recipe = recipes[0]
+        self.tasks: tuple[LearningTask, ...] = tuple(recipe.learning_task for recipe in recipes)
+        self.study = study
+
+    @property
+    def task(self) -> LearningTask:
+        """The task (classes and labels are the same for all models)."""
+        return self.tasks[0]
+
+    def sampler(self, case: FeedCase) -> Sampler:
+        """Return the sampler that covers a case as the study wants it."""
+        assert self.study.sample is not None
+        shape = case.image.shape[1:4]
+        sample = self.study.sample
+        if sample.kind in ("volume", "window"):
+            space = self.recipe.input_shape[:-1] if self.recipe.kind != "series" else self.recipe.input_shape[1:-1]
+            shape = (*space, 1) if len(space) == 2 else space  # type: ignore[assignment]
+        elif sample.slices is not None:
+            plane = self.recipe.input_shape[:2]
+            axis = "xyz".index(sample.slices.axis)
+            shape = (*plane[:axis], case.image.shape[1 + axis], *plane[axis:])  # type: ignore[assignment]
+        return make_sampler(sample, shape, overlap=self.study.evaluate.overlap)
+
+    def answers(self, cases: Sequence[FeedCase], progress: Callable[[int], None] | None = None) -> Iterator[Answer]:
+        """Yield the answer for each case, in order."""
+        for number, case in enumerate(cases):
+            yield self.answer(case)
+            if progress is not None:
+                progress(number + 1)
+
+    def answer(self, case: FeedCase) -> Answer:
+        """Return the answer for one case.
+
+        Raises
+        ------
+        StudyError : the prepared case has not the shape the network takes.
+        """
+        sampler = self.sampler(case)
+        if self.study.task == "segment":
+            return Answer(case.id, probabilities=self._stitch(case, sampler))
+        sums: dict[str, list[Probabilities]] = {}
+        targets: dict[str, Any] = {}
+        for position, said in self._say(case, sampler):
+            sums.setdefault(position.unit, []).append(said)
+            targets[position.unit] = position.target
+        units = {unit: np.mean(said, axis=0).astype(np.float32) for unit, said in sums.items()}
+        return Answer(case.id, units, targets)
+
+    def course(self, case: FeedCase, stride: int = 1) -> Answer:
+        """Return the answer over time: one window every ``stride`` volumes, and their mean as the case's answer."""
+        sampler = self.sampler(case)
+        assert isinstance(sampler, WindowSampler)
+        seconds = case.repetition_time or 1.0
+        points = []
+        places = sampler.track(case, stride)
+        for start in range(0, len(places), self._batch):
+            group = places[start : start + self._batch]
+            images = np.stack([as_input(sampler.read(case, p)[0], self.recipe.kind) for p in group])
+            for position, said in zip(group, self._decode(images), strict=True):
+                middle = (position.time[0] + position.time[1]) / 2 * seconds
+                points.append((middle, said))
+        mean = np.mean([said for _, said in points], axis=0).astype(np.float32)
+        return Answer(case.id, {case.id: mean}, {case.id: case.target}, course=tuple(points))
+
+    @property
+    def _batch(self) -> int:
+        return self.study.train.batch or 1
+
+    def _say(self, case: FeedCase, sampler: Sampler) -> Iterator[tuple[Position, Probabilities]]:
+        """Yield every position of the case with its decoded answer."""
+        batches = Batches([case], sampler, batch=self._batch, kind=self.recipe.kind, task=self.study.task, workers=1)
+        for batch in batches.cover():
+            for (_, position), said in zip(batch.positions, self._decode(batch.image), strict=True):
+                yield position, said
+
+    def _decode(self, images: NDArray[np.float32]) -> Probabilities:
+        """Return (n, k) or (n, ..., k) answers, averaged over the models; a regression's value is (n, 1)."""
+        total = 0.0
+        for model, task in zip(self.models, self.tasks, strict=True):
+            said = task.decode(predict_full(model, images, self._batch))
+            total = total + (said[:, None] if task.name == "regress" else said)
+        return np.asarray(total / len(self.models), dtype=np.float32)
+
+    def _stitch(self, case: FeedCase, sampler: Sampler) -> Probabilities:
+        """Return (x, y, z, labels + 1): overlapping patches weighted by a Gaussian of their centre's distance."""
+        assert self.study.sample is not None
+        shape = case.image.shape[1:4]
+        total = np.zeros((*shape, self.task.head.outputs), dtype=np.float32)
+        weights = np.zeros(shape, dtype=np.float32)
+        axis = "xyz".index(self.study.sample.slices.axis) if self.study.sample.slices is not None else None
+        for position, said in self._say(case, sampler):
+            patch = said if said.ndim == 4 else said[:, :, None]
+            if axis is not None:
+                patch = np.moveaxis(patch, 2, axis)
+            importance = gaussian_importance(patch.shape[:3])
+            inside, taken = _overlap(position.start, patch.shape[:3], shape)
+            total[inside] += patch[taken] * importance[taken][..., None]
+            weights[inside] += importance[taken]
+        return total / weights[..., None]
+
+
+def gaussian_importance(shape: Sequence[int], share: float = 1 / 8) -> NDArray[np.float32]:
+    """Return the weight of each voxel of a patch: a Gaussian about its centre with sigma = ``share`` of each side.
+
+    Weights never fall below a thousandth of the largest, so that every voxel has a say where patches do not overlap.
+
+    >>> float(gaussian_importance((5, 5, 1)).max())
+    1.0
+    """
+    weight = np.ones(shape, dtype=np.float64)
+    for axis, length in enumerate(shape):
+        distance = np.arange(length) - (length - 1) / 2
+        profile = np.exp(-0.5 * (distance / max(length * share, 1e-6)) ** 2) if length > 1 else np.ones(1)
+        weight = weight * profile.reshape([-1 if a == axis else 1 for a in range(len(shape))])
+    return np.maximum(weight / weight.max(), 1e-3).astype(np.float32)
+
+
+def _overlap(
+    start: Sequence[int], size: Sequence[int], shape: Sequence[int]
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Return where a box lies in the array, and which part of the box that is."""
+    low = [max(s, 0) for s in start]
+    high = [min(s + n, limit) for s, n, limit in zip(start, size, shape, strict=True)]
+    inside = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    taken = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))
+    return inside, taken

@@ -1,0 +1,92 @@
+"""What a backend must do itself: devices, determinism, compilation and precision. Nothing else names a backend."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from voxtempo.networks.keras_seam import choose_backend
+
+_ready = False
+
+
+def start(seed: int) -> Any:
+    """Import Keras with the chosen backend, make it deterministic, seed it, and return the ``keras`` module.
+
+    The backend is ``$KERAS_BACKEND``, else TensorFlow, else what is installed (see ``choose_backend``).
+
+    Raises
+    ------
+    MissingExtraError : Keras or the backend is not installed.
+    """
+    global _ready
+    choose_backend()
+    import keras
+
+    if not _ready:
+        _make_deterministic(keras.backend.backend())
+        _ready = True
+    keras.utils.set_random_seed(seed)
+    return keras
+
+
+def _make_deterministic(backend: str) -> None:
+    """Give the same numbers for the same seed on one machine.
+
+    TensorFlow's processor kernels also need one operation at a time: with several, partial gradients are summed in the
+    order in which they finish. Each operation still uses every core, and the speed is the same.
+    """
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+        try:
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+        except RuntimeError:
+            return
+        for device in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(device, True)
+    elif backend == "torch":
+        import torch
+
+        torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def accelerator() -> str | None:
+    """Return the accelerator's name, or None on a processor."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        devices = tf.config.list_physical_devices("GPU")
+        return tf.config.experimental.get_device_details(devices[0]).get("device_name", "GPU") if devices else None
+    if backend == "jax":
+        import jax
+
+        device = jax.devices()[0]
+        return None if device.platform == "cpu" else str(device.device_kind)
+    import torch
+
+    return str(torch.cuda.get_device_name(0)) if torch.cuda.is_available() else None
+
+
+def compile_whole_graph() -> bool:
+    """Whether XLA should compile the training step: always on JAX; on TensorFlow only on an accelerator.
+
+    On processors TensorFlow's own kernels run 3D convolutions about ten times faster than XLA's.
+    """
+    import keras
+
+    backend = keras.backend.backend()
+    return backend == "jax" or (backend == "tensorflow" and accelerator() is not None)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Keras and its backend."""
+    import keras
+
+    backend = keras.backend.backend()
+    module = importlib.import_module(backend)
+    return {"keras": keras.__version__, backend: module.__version__}

@@ -1,0 +1,104 @@
+"""All that is needed to build a run's network again: plain values, the content of ``network.json``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from voxtempo.errors import RunError
+from voxtempo.learning.tasks import LearningTask, restore_task
+from voxtempo.networks import Precision, build_network, build_user_network
+
+InputKind = Literal["slice", "volume", "series"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A network and what it is for.
+
+    Parameters
+    ----------
+    name : a registered network, or "file.py:function" when ``python`` is true.
+    python : whether ``name`` is a user's function; ``python_sha256`` then guards its file against change.
+    options : of the network.
+    input_shape : one sample without the batch: (x, y, c), (x, y, z, c) or (t, x, y, z, c).
+    kind : which of those three.
+    task : what ``LearningTask.as_json`` returned.
+    dropout, precision, seed : as the network was built.
+    """
+
+    name: str
+    options: dict[str, Any]
+    input_shape: tuple[int, ...]
+    kind: InputKind
+    task: dict[str, Any]
+    dropout: float = 0.0
+    precision: Precision = "float32"
+    seed: int = 0
+    python: bool = False
+    python_sha256: str = ""
+    version: int = field(default=1)
+
+    @property
+    def learning_task(self) -> LearningTask:
+        """The task, ready to decode."""
+        return restore_task(self.task)
+
+    def build(self) -> Any:
+        """Return the network with fresh weights.
+
+        Raises
+        ------
+        RunError : a user's file is no longer the one that was trained.
+        StudyError : the options do not fit the network.
+        """
+        head = self.learning_task.head
+        if not self.python:
+            return build_network(
+                self.name, self.input_shape, head, self.options,
+                dropout=self.dropout, precision=self.precision, seed=self.seed,
+            )  # fmt: skip
+        if self.python_sha256 != file_sha256(self.name):
+            raise RunError(
+                f"The network of this run is the function {self.name}, whose file has changed or is gone since training. "
+                "Put the old file back; code is never stored in a run folder."
+            )
+        return build_user_network(
+            self.name, self.input_shape, head, self.options, precision=self.precision, seed=self.seed
+        )
+
+    def dumps(self) -> str:
+        """Return JSON text."""
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def loads(cls, path: Path) -> Recipe:
+        """Return the recipe in a ``network.json``.
+
+        Raises
+        ------
+        RunError : the file is missing or not what ``dumps`` wrote.
+        """
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            return cls(**{**record, "input_shape": tuple(record["input_shape"])})
+        except OSError as error:
+            raise RunError(f"{path} cannot be read: {error.strerror}. Is this the folder of a finished run?") from None
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise RunError(f"{path} is not the description of a network: {error}.") from None
+
+
+def file_sha256(spec: str) -> str:
+    """Return the sha256 of the file in "path/to/file.py:function", or "" where there is none."""
+    path = Path(spec.rpartition(":")[0])
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def input_kind(sample_kind: str, flat: bool) -> InputKind:
+    """Return what the network is given: series for windows, slices where z = 1, volumes otherwise."""
+    if sample_kind == "window":
+        return "series"
+    return cast(InputKind, "slice" if flat or sample_kind == "slices" else "volume")

@@ -1,0 +1,165 @@
+"""From prepared cases to fitted weights: one network on one fold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from voxtempo.augment import build_transforms
+from voxtempo.cohort.case import Case, Cohort, Fold
+from voxtempo.cohort.study import Study
+from voxtempo.errors import StudyError
+from voxtempo.feed import Batches, make_sampler
+from voxtempo.learning import backend
+from voxtempo.learning.cases import feed_case
+from voxtempo.learning.checkpoints import Checkpoints, Progress
+from voxtempo.learning.fit import Watch, fit
+from voxtempo.learning.losses import build_loss
+from voxtempo.learning.optimisers import make_optimiser
+from voxtempo.learning.recipe import Recipe, file_sha256, input_kind
+from voxtempo.learning.tasks import ClassifyTask, LearningTask, make_task
+from voxtempo.networks import networks, resolve_precision
+from voxtempo.prepare import PreparedCase
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A fitted network, how it can be built again, and how the fitting went."""
+
+    model: Any
+    recipe: Recipe
+    progress: Progress
+
+
+def train_fold(
+    study: Study,
+    cohort: Cohort,
+    fold: Fold,
+    prepared: Mapping[str, PreparedCase],
+    checkpoints: Path,
+    watch: Watch | None = None,
+) -> Trained:
+    """Train the study's network on one fold; goes on from ``checkpoints`` where there are any.
+
+    Parameters
+    ----------
+    study : complete (nothing left to plan).
+    cohort, fold : who trains and who selects; the test cases are not looked at.
+    prepared : the prepared cases by id.
+    checkpoints : folder.
+    watch : progress callbacks.
+
+    Raises
+    ------
+    StudyError : network, sample and task do not fit together.
+    Interrupted : asked to stop; everything is saved.
+    """
+    assert study.sample is not None
+    keras = backend.start(study.train.seed)
+    train_cases, validation_cases = cohort.only(fold.train), cohort.only(fold.validation)
+    task = make_task(study, cohort, train_cases)
+    recipe = make_recipe(study, task, prepared[fold.train[0]])
+    model = recipe.build()
+    model.compile(
+        optimizer=make_optimiser(study.train),
+        loss=_loss(study, task, train_cases),
+        jit_compile=backend.compile_whole_graph(),
+    )
+    model.optimizer.build(model.trainable_variables)
+    keras.utils.set_random_seed(study.train.seed)
+
+    def batches(cases: Sequence[Case], training: bool) -> Batches:
+        augment = build_transforms(
+            study.augment if training else "none",
+            task=study.task,
+            series=recipe.kind == "series",
+            names=[*cohort.classes, *cohort.labels.values()],
+        )
+        return Batches(
+            [feed_case(case, prepared[case.id], task) for case in cases],
+            make_sampler(
+                study.sample,  # type: ignore[arg-type]
+                prepared[fold.train[0]].image.geometry.shape,
+                foreground=study.train.foreground,
+                overlap=0.0,
+            ),
+            batch=study.train.batch or 1,
+            kind=recipe.kind,
+            task=study.task,
+            augment=augment if len(augment) else None,
+            seed=study.train.seed,
+        )
+
+    progress = fit(
+        model,
+        task,
+        batches(train_cases, training=True),
+        batches(validation_cases, training=False) if validation_cases else None,
+        study.train,
+        Checkpoints(checkpoints),
+        watch,
+    )
+    return Trained(model, recipe, progress)
+
+
+def make_recipe(study: Study, task: LearningTask, example: PreparedCase) -> Recipe:
+    """Return the recipe of a study's network for prepared cases like ``example``."""
+    assert study.sample is not None
+    section, sample, shape = study.network, study.sample, example.image.geometry.shape
+    kind = input_kind(sample.kind, shape[2] == 1)
+    if section.name is not None and networks[section.name].input != kind:
+        card = networks[section.name]
+        fitting = [name for name in networks if networks[name].input == kind and study.task in networks[name].tasks]
+        raise StudyError(
+            f"network: '{card.name}' takes a {card.input}, but this study's samples are {kind}s. "
+            f"Networks for a {kind} that can {study.task}: {', '.join(fitting) or 'none yet'}."
+        )
+    box = tuple(sample.patch or shape)
+    if sample.slices is not None:
+        axis = "xyz".index(sample.slices.axis)
+        box = (*(n for i, n in enumerate(box) if i != axis), 1)
+    space = box[:2] if kind == "slice" else box
+    time = (sample.window.length,) if sample.window is not None else ()
+    name = section.name or section.python or ""
+    return Recipe(
+        name=name,
+        options=section.options,
+        input_shape=(*time, *space, len(example.image.channels)),
+        kind=kind,
+        task=task.as_json(),
+        dropout=study.train.dropout or 0.0,
+        precision=resolve_precision(study.train.precision),  # type: ignore[arg-type]
+        seed=study.train.seed,
+        python=section.python is not None,
+        python_sha256=file_sha256(name) if section.python is not None else "",
+    )
+
+
+def _loss(study: Study, task: LearningTask, train: Sequence[Case]) -> Any:
+    """Return the Keras loss the study asks for, or its task's own."""
+    section = study.train.loss
+    name, options = (section.name, section.options) if section is not None else (None, None)
+    planned: dict[str, Any] = {}
+    if isinstance(task, ClassifyTask):
+        planned = {
+            "label_smoothing": study.train.label_smoothing,
+            "class_weights": _class_weights(study, task, train),
+        }
+    return build_loss(study.task, name, options, **planned)
+
+
+def _class_weights(study: Study, task: ClassifyTask, train: Sequence[Case]) -> list[float] | None:
+    """Return a weight for each class: balanced ones average 1 over the training samples."""
+    wanted = study.train.class_weights
+    if wanted == "none":
+        return None
+    if wanted == "balanced":
+        truths = [t for case in train for t in ([e.label for e in case.events] or [str(case.target)])]
+        counts = [max(1, truths.count(name)) for name in task.classes]
+        return [len(truths) / (len(counts) * count) for count in counts]
+    unknown = set(wanted) - set(task.classes)
+    if unknown:
+        raise StudyError(f"train.class_weights names {sorted(unknown)}, but the classes are {list(task.classes)}.")
+    return [wanted.get(name, 1.0) for name in task.classes]

@@ -1,0 +1,159 @@
+"""Convolution, normalisation, activation, pooling and residual units for one, two or three axes of space.
+
+Every block reads the number of spatial axes from its input, (batch, *space, channels), and leaves axes alone that are
+too small: an axis of one voxel (a slice kept as a volume) gets kernels of one voxel, and nothing strides along an axis
+that would fall below ``smallest`` voxels. So one graph serves volumes, thin slabs and z = 1.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from voxtempo.networks.keras_seam import Tensor, keras
+
+Norm = Literal["batch", "instance", "none"]
+Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu"]
+
+
+@dataclass(frozen=True)
+class Style:
+    """How every block of one network normalises and activates."""
+
+    norm: Norm = "instance"
+    activation: Activation = "leaky_relu"
+
+    def normalise(self, x: Tensor) -> Tensor:
+        """Normalise over the batch and space ("batch"), over space alone ("instance"), or not at all."""
+        if self.norm == "batch":
+            return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
+        if self.norm == "instance":
+            from voxtempo.networks.instance_norm import InstanceNorm
+
+            return InstanceNorm()(x)
+        return x
+
+    def activate(self, x: Tensor) -> Tensor:
+        """Apply the activation; the leaky one has a slope of 0.01."""
+        if self.activation == "leaky_relu":
+            return keras.layers.LeakyReLU(negative_slope=0.01)(x)
+        return keras.layers.Activation(self.activation)(x)
+
+
+def space(x: Tensor) -> tuple[int, ...]:
+    """Return the sizes of the spatial axes."""
+    return tuple(x.shape[1:-1])
+
+
+def kernel_along(sizes: tuple[int, ...], kernel: int) -> tuple[int, ...]:
+    """Return the kernel for each axis: 1 along axes of one voxel, where the rest would only see padding.
+
+    >>> kernel_along((64, 64, 1), 3)
+    (3, 3, 1)
+    """
+    return tuple(1 if n == 1 else kernel for n in sizes)
+
+
+def stride_along(sizes: tuple[int, ...], stride: int, smallest: int = 2) -> tuple[int, ...]:
+    """Return the stride for each axis: 1 where striding would leave fewer than ``smallest`` voxels.
+
+    >>> stride_along((64, 5, 1), 2)
+    (2, 2, 1)
+    >>> stride_along((64, 5, 1), 2, smallest=4)
+    (2, 1, 1)
+    """
+    return tuple(stride if math.ceil(n / stride) >= smallest else 1 for n in sizes)
+
+
+def strided(sizes: tuple[int, ...], stride: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the sizes after a stride with "same" padding.
+
+    >>> strided((45, 64), (2, 2))
+    (23, 32)
+    """
+    return tuple(math.ceil(n / s) for n, s in zip(sizes, stride, strict=True))
+
+
+def conv(x: Tensor, filters: int, kernel: int = 3, stride: tuple[int, ...] | None = None, bias: bool = False) -> Tensor:
+    """Convolve with "same" padding, He-normal weights; ``stride`` has one number an axis (default: 1)."""
+    sizes = space(x)
+    layer = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D, 3: keras.layers.Conv3D}[len(sizes)]
+    return layer(
+        filters,
+        kernel_along(sizes, kernel),
+        strides=stride or (1,) * len(sizes),
+        padding="same",
+        use_bias=bias,
+        kernel_initializer="he_normal",
+    )(x)
+
+
+def conv_block(x: Tensor, filters: int, style: Style, stride: tuple[int, ...] | None = None, kernel: int = 3) -> Tensor:
+    """Convolution, normalisation, activation."""
+    x = conv(x, filters, kernel, stride, bias=style.norm == "none")
+    return style.activate(style.normalise(x))
+
+
+def pool(x: Tensor, stride: tuple[int, ...], kind: Literal["max", "mean"] = "max") -> Tensor:
+    """Pool cells of ``stride`` voxels; partial cells at the far edge count too."""
+    if max(stride) == 1:
+        return x
+    names = {
+        "max": ("MaxPooling1D", "MaxPooling2D", "MaxPooling3D"),
+        "mean": ("AveragePooling1D", "AveragePooling2D", "AveragePooling3D"),
+    }
+    layer = getattr(keras.layers, names[kind][len(stride) - 1])
+    return layer(stride, strides=stride, padding="same")(x)
+
+
+def pool_to_vector(x: Tensor, grid: int = 1) -> Tensor:
+    """Average the map over a coarse grid of at most ``grid`` cells along each axis and flatten it.
+
+    A grid of 1 is global average pooling, which forgets where things are; a finer grid keeps it, at the price of a
+    vector that is as many times longer.
+
+    Returns
+    -------
+    (batch, cells x channels).
+    """
+    if grid > 1:
+        x = pool(x, tuple(math.ceil(n / grid) for n in space(x)), "mean")
+        return keras.layers.Flatten()(x)
+    return keras.ops.mean(x, axis=list(range(1, len(x.shape) - 1)))
+
+
+def _shortcut(x: Tensor, filters: int, stride: tuple[int, ...] | None) -> Tensor:
+    if stride is not None:
+        x = pool(x, stride, "mean")
+    return x if x.shape[-1] == filters else conv(x, filters, kernel=1)
+
+
+def residual_unit(
+    x: Tensor, filters: int, style: Style, stride: tuple[int, ...] | None = None, convolutions: int = 2
+) -> Tensor:
+    """Residual unit with the activation after the sum (He et al. 2016, "Deep residual learning", CVPR).
+
+    The shortcut is the identity, or average pooling and a 1x1 convolution where the size or the width changes (He et
+    al. 2019, "Bag of tricks", CVPR).
+    """
+    y = x
+    for i in range(convolutions):
+        y = conv(y, filters, stride=stride if i == 0 else None, bias=style.norm == "none")
+        y = style.normalise(y)
+        if i < convolutions - 1:
+            y = style.activate(y)
+    return style.activate(keras.layers.Add()([y, _shortcut(x, filters, stride)]))
+
+
+def preactivation_unit(x: Tensor, filters: int, style: Style, stride: tuple[int, ...] | None = None) -> Tensor:
+    """Residual unit of two convolutions, each after its normalisation and activation, with a clean identity path.
+
+    He et al. 2016, "Identity mappings in deep residual networks", ECCV, arXiv:1603.05027.
+    """
+    bias = style.norm == "none"
+    y = style.activate(style.normalise(x))
+    y = conv(y, filters, stride=stride, bias=bias)
+    y = style.activate(style.normalise(y))
+    y = conv(y, filters, bias=bias)
+    return keras.layers.Add()([y, _shortcut(x, filters, stride)])

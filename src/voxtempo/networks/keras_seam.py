@@ -1,0 +1,56 @@
+"""The one place where networks meet Keras: ``from voxtempo.networks.keras_seam import keras``.
+
+``keras`` here is the Keras 3 module, imported the first time something is asked of it. So a file that describes a
+network can be imported, and its card listed, in milliseconds and without a deep-learning framework; the framework is
+loaded when the network is built. Classes that derive from a Keras class cannot wait like this: they live in modules of
+their own (``instance_norm``) that are imported by the function that uses them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from voxtempo.errors import MissingExtraError
+
+Tensor: TypeAlias = Any
+"""A tensor of the backend, or Keras's symbolic one."""
+
+_BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+
+
+def choose_backend() -> None:
+    """Make sure that importing Keras will find a backend that is installed.
+
+    Keras takes the variable KERAS_BACKEND, else its own settings file, else TensorFlow. Where nothing was said and
+    TensorFlow is not installed, the first of JAX and PyTorch that is takes its place.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if importlib.util.find_spec("keras") is None:
+        raise MissingExtraError("keras", "tensorflow", "Building a network")
+    installed = [name for name, module in _BACKENDS.items() if importlib.util.find_spec(module) is not None]
+    wanted = os.environ.get("KERAS_BACKEND")
+    if wanted is None and installed and installed[0] != "tensorflow":
+        os.environ["KERAS_BACKEND"] = installed[0]
+    elif not installed:
+        raise MissingExtraError("tensorflow", "tensorflow", "Building a network")
+    elif wanted in _BACKENDS and wanted not in installed:
+        raise MissingExtraError(wanted, wanted, f"KERAS_BACKEND={wanted}")
+
+
+class _LazyKeras:
+    """Stands for the Keras module until the first attribute is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if "_module" not in self.__dict__:
+            choose_backend()
+            self._module = importlib.import_module("keras")
+        return getattr(self._module, name)
+
+
+if TYPE_CHECKING:
+    import keras
+else:
+    keras = _LazyKeras()

@@ -1,0 +1,75 @@
+"""A 3D CNN on every volume of a series, then an LSTM over time."""
+
+from __future__ import annotations
+
+from voxtempo.networks.blocks import Activation, Norm, Style, conv_block, pool, pool_to_vector, space, stride_along
+from voxtempo.networks.card import Features, network
+from voxtempo.networks.fold_time import over_time
+from voxtempo.networks.keras_seam import Tensor, keras
+from voxtempo.networks.options import Count, Share, Widths
+
+
+@network(
+    "cnn_lstm",
+    input="series",
+    tasks=("classify", "regress"),
+    summary="A 3D CNN on every volume, then an LSTM over time.",
+    source="Donahue et al. 2015, Long-term recurrent convolutional networks, CVPR, arXiv:1411.4389",
+)
+def cnn_lstm(
+    inputs: Tensor,
+    *,
+    widths: Widths = (16, 32, 64),
+    kernel: Count = 3,
+    grid: Count = 4,
+    features: Count = 64,
+    units: Count = 64,
+    bidirectional: bool = False,
+    dropout: Share = 0.0,
+    norm: Norm = "batch",
+    activation: Activation = "leaky_relu",
+) -> Features:
+    """Fold time into the batch, describe every volume by a vector, and let an LSTM read the vectors in order.
+
+    Parameters
+    ----------
+    inputs : (batch, time, x, y, z, channels); z may be 1.
+    widths : channels of each convolution of the volume's network; each is followed by maximum pooling by 2.
+    kernel : voxels along each side of the kernels.
+    grid : cells along each axis that the last map is averaged to before it is described; 1 forgets where things are.
+    features : size of the vector that describes one volume.
+    units : size of the LSTM.
+    bidirectional : read the series backwards too; twice the units reach the head.
+    dropout : share of each volume's description that is dropped in training.
+    norm, activation : of every block.
+
+    Returns
+    -------
+    Features with a vector only: there is no map to segment from.
+
+    Notes
+    -----
+    The LSTM does not use cuDNN: it would stop XLA from compiling the whole model on TensorFlow.
+
+    References
+    ----------
+    Donahue et al. 2015, "Long-term recurrent convolutional networks for visual recognition and description", CVPR,
+    arXiv:1411.4389; Hochreiter, Schmidhuber 1997, "Long short-term memory", Neural Computation 9(8).
+    """
+    style = Style(norm, activation)
+
+    def describe(volume: Tensor) -> Tensor:
+        x = volume
+        for width in widths:
+            x = conv_block(x, width, style, kernel=kernel)
+            x = pool(x, stride_along(space(x), 2))
+        x = keras.layers.Dense(features, kernel_initializer="he_normal")(pool_to_vector(x, grid))
+        return style.activate(x)
+
+    series = over_time(describe, inputs)
+    if dropout > 0:
+        series = keras.layers.Dropout(dropout)(series)
+    lstm = keras.layers.LSTM(units, use_cudnn=False)
+    if bidirectional:
+        lstm = keras.layers.Bidirectional(lstm)
+    return Features(vector=lstm(series))

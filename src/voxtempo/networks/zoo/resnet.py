@@ -1,0 +1,112 @@
+"""Residual networks with pre-activation, for slices and volumes."""
+
+from __future__ import annotations
+
+import math
+
+from voxtempo.networks.blocks import Activation, Norm, Style, conv, preactivation_unit, space, stride_along
+from voxtempo.networks.card import Features, network
+from voxtempo.networks.keras_seam import Tensor
+from voxtempo.networks.options import Count, Widths
+
+SOURCE = (
+    "He, Zhang, Ren, Sun 2016, Identity mappings in deep residual networks, ECCV, arXiv:1603.05027; "
+    "widths as in DLTK (Pawlowski et al. 2017, arXiv:1711.06853)"
+)
+LARGE = 2**16
+
+
+def _resnet(
+    inputs: Tensor, widths: tuple[int, ...], units: int, strides: int, stem_stride: int | None, style: Style
+) -> Features:
+    sizes = space(inputs)
+    if stem_stride is None:
+        stem_stride = 2 if math.prod(sizes) > LARGE else 1
+    x = conv(inputs, widths[0], stride=stride_along(sizes, stem_stride))
+    levels = []
+    for scale, width in enumerate(widths):
+        for unit in range(units):
+            down = scale > 0 and unit == 0
+            x = preactivation_unit(x, width, style, stride_along(space(x), strides) if down else None)
+        levels.append(style.activate(style.normalise(x)))
+    return Features(levels=tuple(levels))
+
+
+@network(
+    "resnet2d",
+    input="slice",
+    tasks=("classify", "regress", "segment"),
+    summary="Residual network with pre-activation for slices.",
+    source=SOURCE,
+)
+def resnet2d(
+    inputs: Tensor,
+    *,
+    widths: Widths = (16, 32, 64, 128),
+    units: Count = 2,
+    strides: Count = 2,
+    stem_stride: Count | None = None,
+    norm: Norm = "batch",
+    activation: Activation = "relu",
+) -> Features:
+    """A convolution, then ``units`` residual units a scale; the first unit of every later scale strides.
+
+    Parameters
+    ----------
+    inputs : (batch, x, y, channels).
+    widths : channels of each scale, from fine to coarse.
+    units : residual units a scale.
+    strides : stride between scales, along axes that are large enough.
+    stem_stride : stride of the first convolution; planned: 2 for more than 65,536 pixels, else 1.
+    norm, activation : of every unit.
+
+    Returns
+    -------
+    Features with one level a scale.
+
+    References
+    ----------
+    He, Zhang, Ren, Sun 2016, "Identity mappings in deep residual networks", ECCV, arXiv:1603.05027. Widths and strides
+    follow DLTK: Pawlowski et al. 2017, arXiv:1711.06853.
+    """
+    return _resnet(inputs, widths, units, strides, stem_stride, Style(norm, activation))
+
+
+@network(
+    "resnet3d",
+    input="volume",
+    tasks=("classify", "regress", "segment"),
+    summary="Residual network with pre-activation for volumes.",
+    source=SOURCE,
+)
+def resnet3d(
+    inputs: Tensor,
+    *,
+    widths: Widths = (16, 32, 64, 128),
+    units: Count = 2,
+    strides: Count = 2,
+    stem_stride: Count | None = None,
+    norm: Norm = "batch",
+    activation: Activation = "relu",
+) -> Features:
+    """A convolution, then ``units`` residual units a scale; the first unit of every later scale strides.
+
+    Parameters
+    ----------
+    inputs : (batch, x, y, z, channels).
+    widths : channels of each scale, from fine to coarse.
+    units : residual units a scale.
+    strides : stride between scales, along axes that are large enough.
+    stem_stride : stride of the first convolution; planned: 2 for more than 65,536 voxels, else 1.
+    norm, activation : of every unit.
+
+    Returns
+    -------
+    Features with one level a scale.
+
+    References
+    ----------
+    He, Zhang, Ren, Sun 2016, "Identity mappings in deep residual networks", ECCV, arXiv:1603.05027. Widths and strides
+    follow DLTK: Pawlowski et al. 2017, arXiv:1711.06853.
+    """
+    return _resnet(inputs, widths, units, strides, stem_stride, Style(norm, activation))

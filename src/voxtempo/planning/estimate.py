@@ -1,0 +1,86 @@
+"""What a study will cost before anything is built: arithmetic, memory and time, to a factor of about two.
+
+The arithmetic of convolutional networks is dominated by their 3-wide convolutions, so it can be counted from the shape of
+the sample and the widths of the levels. The time follows from a throughput measured with the default networks on a
+processor; an accelerator is far faster.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from voxtempo.cohort.study import Study
+
+GFLOPS_PER_CORE = 45.0
+"""Sustained training throughput of one processor core with TensorFlow, 10^9 operations a second."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Predicted cost of training once.
+
+    ``gflop`` is the arithmetic of one sample's training step, ``memory_mb`` the training process, ``minutes`` all epochs
+    on this machine's processor, ``samples`` the training samples in a pass.
+    """
+
+    gflop: float
+    memory_mb: float
+    minutes: float
+    samples: int
+
+    def lines(self) -> list[str]:
+        """Return the estimate for a person."""
+        cores = os.cpu_count() or 1
+        return [
+            f"cost: about {self.gflop:.2g} GFLOP a training sample, {self.samples} training samples a pass",
+            f"cost: about {self.memory_mb / 1024:.1f} GB of memory and {_duration(self.minutes)} of training on "
+            f"{cores} processor cores (to a factor of two; an accelerator is much faster)",
+        ]
+
+
+def _duration(minutes: float) -> str:
+    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+
+
+def estimate(study: Study, shape: Sequence[int], samples: int) -> Estimate:
+    """Return the predicted cost of a completed study whose prepared scans are at most ``shape`` (x, y, z) voxels."""
+    assert study.sample is not None
+    assert study.train.epochs is not None
+    assert study.train.batch is not None
+    sample = list(study.sample.patch or shape)
+    if study.sample.slices is not None:
+        sample["xyz".index(study.sample.slices.axis)] = 1
+    repeats = study.sample.window.length if study.sample.window else 1
+    flop, values = _network_cost(study, sample, len(study.cohort.scans))
+    training_flop = 3 * flop * repeats
+    memory = 700 + 4 * 2.5 * values * repeats * study.train.batch / 2**20
+    steps = study.train.steps or -(-samples // study.train.batch)
+    seconds = steps * study.train.epochs * study.train.batch * training_flop / (GFLOPS_PER_CORE * 1e9 * (os.cpu_count() or 1))
+    return Estimate(training_flop / 1e9, memory, seconds / 60, samples)
+
+
+def _network_cost(study: Study, shape: Sequence[int], channels: int) -> tuple[float, float]:
+    """Return the operations of one forward pass and the number of activations kept, for one slice or volume."""
+    options = study.network.options
+    segment = study.task == "segment"
+    widths = options.get("widths")
+    if not widths:
+        width = int(options.get("width") or 16)
+        widths = [width * 2**i for i in range(4)]
+    stem = options.get("stem_stride", 1)
+    size = np.array([n / (stem if n > 1 else 1) for n in shape], dtype=np.float64)
+    flop = values = 0.0
+    previous = channels
+    for width in widths:
+        taps = 3.0 ** int((size > 1).sum())
+        voxels = float(np.prod(size))
+        convolutions = 2 * width * width + previous * width + (2 * width * width + 2 * width * width if segment else width * width)
+        flop += 2 * taps * voxels * convolutions
+        values += voxels * width * (10 if segment else 6)
+        size = np.where(size > 1, np.ceil(size / 2), 1)
+        previous = width
+    return flop, values

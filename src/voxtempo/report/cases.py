@@ -1,0 +1,157 @@
+"""Case by case: pictures of the worst and the typical, the largest errors by name, and every failure."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from voxtempo.errors import RunError
+from voxtempo.report.course_chart import course_chart
+from voxtempo.report.numbers import number
+from voxtempo.report.overlay import planes
+from voxtempo.report.run_files import Row, RunFiles, numbers
+from voxtempo.report.section import Section
+
+SHOWN_FAILURES = 40
+WORST = 8
+
+
+def cases_section(run: RunFiles, most_pictures: int) -> Section:
+    """Return the section of single cases.
+
+    Parameters
+    ----------
+    run : the run.
+    most_pictures : examples to show as pictures; the page keeps its size by lowering it.
+    """
+    sources = [(run, example) for example in run.examples]
+    if not sources:
+        sources = [(fold, example) for fold in run.folds for example in fold.examples]
+    notes = []
+    if not sources:
+        notes.append("There is no examples/examples.json in the run folder, so pictures of single cases are left out.")
+    shown = sources[:most_pictures]
+    if len(shown) < len(sources):
+        notes.append(f"{len(shown)} of {len(sources)} examples are shown, to keep this file small.")
+    cards = [_card(holder, example, i) for i, (holder, example) in enumerate(shown)]
+    failures = [(row.get("id", ""), row.get("role", ""), row.get("status", "")) for row in run.failures]
+    content = {
+        "pictures": [card for card in cards if card["planes"]],
+        "courses": [card for card in cards if card["course"]],
+        "outlined": any(card["outlined"] for card in cards),
+        "worst": _worst(run),
+        "failures": failures[:SHOWN_FAILURES],
+        "failures_left": max(0, len(failures) - SHOWN_FAILURES),
+        "none_failed": bool(run.predictions) and not failures,
+        "task": run.task,
+    }
+    return Section("cases", "Case by case", content if cards or failures or content["worst"] else {}, tuple(notes))
+
+
+def _card(run: RunFiles, example: dict[str, Any], position: int) -> dict[str, Any]:
+    files = example.get("files")
+    if not isinstance(files, dict):
+        raise RunError(f"{run.folder}/examples/examples.json: an example has no 'files'. Evaluate the run again.")
+    card: dict[str, Any] = {
+        "id": str(example.get("id", "")),
+        "note": str(example.get("note", "")),
+        "text": str(example.get("text", "")) or _scores(run, str(example.get("id", ""))),
+        "planes": [],
+        "course": None,
+        "outlined": False,
+    }
+    if example.get("kind") == "course" or "course" in files:
+        card["course"] = _course(run, files, position)
+        return card
+    arrays = {name: run.array(str(files[name])) for name in ("image", "truth", "predicted") if files.get(name)}
+    if "image" not in arrays:
+        raise RunError(f"{run.folder}/examples/examples.json: example '{card['id']}' names no 'image'.")
+    shapes = {name: array.shape for name, array in arrays.items()}
+    if len(set(shapes.values())) != 1 or len(shapes["image"]) != 3:
+        raise RunError(f"{run.folder}/examples: the arrays of '{card['id']}' must share one shape (x, y, z), found {shapes}.")
+    spacing = example.get("spacing") or (1.0, 1.0, 1.0)
+    oriented = str(example.get("orientation", "")).upper() == "RAS"
+    card["planes"] = planes(arrays["image"], spacing, arrays.get("truth"), arrays.get("predicted"), oriented)
+    card["outlined"] = len(arrays) > 1
+    return card
+
+
+def _scores(run: RunFiles, case: str) -> str:
+    row = next((row for row in run.predictions if row.get("id") == case), None)
+    if row is None or not run.labels:
+        return ""
+    scores = numbers([row], f"dice_{run.labels[0]}") if len(run.labels) == 1 else None
+    if scores is not None:
+        return f"Dice {number(float(scores[0]), 2)}" if math.isfinite(scores[0]) else ""
+    parts = [(label, float(numbers([row], f"dice_{label}")[0])) for label in run.labels]
+    return "Dice: " + ", ".join(f"{label} {number(value, 2)}" for label, value in parts if math.isfinite(value))
+
+
+def _course(run: RunFiles, files: dict[str, Any], position: int) -> Any:
+    name = str(files.get("course") or next(iter(files.values()), ""))
+    rows = run.table(name)
+    time = numbers(rows, "time")
+    order = np.argsort(time, kind="stable")
+    if len(rows) == 0 or not np.isfinite(time).all():
+        raise RunError(f"{run.inside(name)}: expected a 'time' in seconds on every row, found {len(rows)} rows without it.")
+    classes = [column[2:] for column in rows[0] if column.startswith("p_")]
+    scores = np.stack([numbers(rows, f"p_{label}") for label in classes], axis=1)[order]
+    truth = [rows[i].get("truth", "") for i in order]
+    return course_chart(time[order], scores, truth, classes, f"course-{position}")
+
+
+def _worst(run: RunFiles) -> dict[str, Any]:
+    """Return the cases with the largest errors as a table, or nothing without predictions."""
+    ok = [row for row in run.rows if row.get("status", "ok") in ("ok", "")]
+    if not ok:
+        return {}
+    scored = {"classify": _classify_errors, "segment": _segment_errors}.get(run.task, _regress_errors)(run, ok)
+    if not scored[1]:
+        return {}
+    return {"columns": scored[0], "rows": [cells for _, cells in sorted(scored[1], key=lambda item: -item[0])[:WORST]]}
+
+
+Scored = tuple[list[str], list[tuple[float, list[str]]]]
+
+
+def _classify_errors(run: RunFiles, rows: list[Row]) -> Scored:
+    found = []
+    for row in rows:
+        answer, truth = row.get("predicted", ""), row.get("truth", "")
+        if answer == truth or not truth or f"p_{answer}" not in row:
+            continue
+        surety, rightly = (float(numbers([row], f"p_{name}")[0]) for name in (answer, truth))
+        cells = [row.get("id", ""), truth, answer, number(surety, 2), number(rightly, 2)]
+        found.append((surety if math.isfinite(surety) else 1.0, cells))
+    return ["Case", "Truth", "Predicted", "Its probability", "Truth's probability"], found
+
+
+def _regress_errors(run: RunFiles, rows: list[Row]) -> Scored:
+    found = []
+    for row in rows:
+        predicted, truth = (float(numbers([row], name)[0]) for name in ("predicted", "truth"))
+        if math.isfinite(predicted) and math.isfinite(truth):
+            cells = [row.get("id", ""), number(truth, 1), number(predicted, 1), number(predicted - truth, 1)]
+            found.append((abs(predicted - truth), cells))
+    return ["Case", "Truth", "Predicted", "Difference"], found
+
+
+def _segment_errors(run: RunFiles, rows: list[Row]) -> Scored:
+    columns = ["Case"]
+    for label in run.labels:
+        columns += [f"{label}: Dice", "HD95 (mm)"]
+    found = []
+    for row in rows:
+        dice = [float(numbers([row], f"dice_{label}")[0]) for label in run.labels]
+        far = [float(numbers([row], f"hausdorff_95_{label}")[0]) for label in run.labels]
+        cells = [row.get("id", "")]
+        for score, distance in zip(dice, far, strict=True):
+            cells += [number(_known(score), 2), number(_known(distance), 1)]
+        found.append((-float(np.mean(np.nan_to_num(dice))) if dice else 0.0, cells))
+    return columns, found
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,127 @@
+"""How it was done: the network, how it was trained, how scans were prepared, what was planned and why."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import yaml
+
+from voxtempo.report.numbers import duration
+from voxtempo.report.run_files import RunFiles
+from voxtempo.report.section import Section
+
+LONGEST = 6000
+"""Characters shown of a file that is quoted whole."""
+
+Facts = list[tuple[str, str]]
+
+
+def method_section(run: RunFiles) -> Section:
+    """Return the section on plan, network, training and preparation."""
+    notes = []
+    if not run.study:
+        notes.append("There is no study.yaml in the run folder, so preparation and training settings are left out.")
+    manifest = run.manifest or (run.folds[0].manifest if run.folds else {})
+    plan = manifest.get("plan")
+    content = {
+        "network": _network(run, manifest),
+        "training": _training(run),
+        "evaluation": _evaluation(run),
+        "steps": _steps(run.study.get("prepare")),
+        "augment": _augment(run.study.get("augment")),
+        "plan": [str(line) for line in plan] if isinstance(plan, list) else [],
+        "fitted": _quoted(json.dumps(run.prepare, indent=1, ensure_ascii=False)) if run.prepare else "",
+        "study": _quoted(yaml.safe_dump(run.study, sort_keys=False, allow_unicode=True)) if run.study else "",
+    }
+    return Section("method", "How it was done", content if any(content.values()) else {}, tuple(notes))
+
+
+def _network(run: RunFiles, manifest: dict[str, Any]) -> Facts:
+    said = manifest.get("network") if isinstance(manifest.get("network"), dict) else {}
+    asked = run.study.get("network") if isinstance(run.study.get("network"), dict) else {}
+    facts: Facts = []
+    name = said.get("name") or asked.get("name") or asked.get("python") or run.network.get("name")
+    if name:
+        facts.append(("Network", str(name)))
+    if isinstance(said.get("parameters"), int):
+        facts.append(("Parameters", f"{said['parameters']:,}"))
+    for key in ("input_shape", "shape"):
+        if isinstance(run.network.get(key), list):
+            facts.append(("Input", " × ".join(str(size) for size in run.network[key])))
+            break
+    facts += [(_title(key), _said(value)) for key, value in asked.items() if key not in ("name", "python")]
+    sample = run.study.get("sample")
+    if isinstance(sample, dict):
+        kind = next((key for key in sample if sample[key] is not None), None)
+        if kind:
+            facts.append(("Sample", f"{kind}: {_said(sample[kind])}"))
+    return facts
+
+
+def _training(run: RunFiles) -> Facts:
+    asked = run.study.get("train")
+    facts = [(_title(key), _said(value)) for key, value in asked.items()] if isinstance(asked, dict) else []
+    facts = [(title, text) for title, text in facts if text not in ("", "no")]
+    rows = run.history
+    if rows:
+        facts.insert(0, ("Epochs run", str(len(rows))))
+    return facts
+
+
+def _evaluation(run: RunFiles) -> Facts:
+    asked = {key: run.study.get(key) for key in ("split", "evaluate")}
+    return [
+        (_title(key), text)
+        for section in asked.values()
+        if isinstance(section, dict)
+        for key, value in section.items()
+        if (text := _said(value)) not in ("", "no")
+    ]
+
+
+def _steps(prepare: Any) -> list[tuple[str, str]]:
+    steps = []
+    for item in prepare if isinstance(prepare, list) else []:
+        if isinstance(item, str):
+            steps.append((item, ""))
+        elif isinstance(item, dict) and isinstance(item.get("name"), str):
+            steps.append((item["name"], _said(item.get("options"))))
+        elif isinstance(item, dict) and len(item) == 1:
+            name, options = next(iter(item.items()))
+            steps.append((str(name), _said(options)))
+    return steps
+
+
+def _augment(augment: Any) -> list[tuple[str, str]]:
+    return [(augment, "")] if isinstance(augment, str) else _steps(augment)
+
+
+def _title(key: str) -> str:
+    return key.replace("_", " ").capitalize()
+
+
+def _said(value: Any) -> str:
+    """Return a setting as words.
+
+    >>> _said({"method": "zscore", "mask": None}), _said([64, 64, 32]), _said(True), _said(0.001)
+    ('method zscore', '64, 64, 32', 'yes', '0.001')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_said(inner)}" for key, inner in value.items() if inner is not None)
+    if isinstance(value, list):
+        return ", ".join(_said(inner) for inner in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _quoted(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}\n… {len(text) - LONGEST:,} more characters in the run folder"
+
+
+def seconds_text(value: Any) -> str:
+    """Return a recorded number of seconds in words, or nothing."""
+    return duration(float(value)) if isinstance(value, int | float) and not isinstance(value, bool) else ""

@@ -1,0 +1,170 @@
+"""How results are written: names of metrics, digits that the interval supports, and places on a scale."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Scale = Literal["rate", "share", "error", "signed"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is shown: its name, unit, which scale its bar is drawn on, and a line that says what it is."""
+
+    title: str
+    scale: Scale
+    unit: str = ""
+    meaning: str = ""
+
+
+METRICS = {
+    "accuracy": Metric("Accuracy", "rate", meaning="share of right answers"),
+    "balanced_accuracy": Metric("Balanced accuracy", "rate", meaning="mean recall of the classes"),
+    "auc": Metric("Area under ROC", "rate", meaning="chance that a case of the class ranks above another"),
+    "precision": Metric("Precision", "rate", meaning="right among those called the class, mean of classes"),
+    "recall": Metric("Recall", "rate", meaning="found among those of the class, mean of classes"),
+    "specificity": Metric("Specificity", "rate", meaning="spared among those not of the class, mean of classes"),
+    "f1": Metric("F1", "rate", meaning="harmonic mean of precision and recall, mean of classes"),
+    "mae": Metric("Mean absolute error", "error", meaning="in the target's unit"),
+    "rmse": Metric("Root mean squared error", "error", meaning="in the target's unit"),
+    "bias": Metric("Bias", "signed", meaning="mean of predicted minus true"),
+    "r2": Metric("R²", "share", meaning="share of the variation explained"),
+    "correlation": Metric("Correlation", "share", meaning="Pearson"),
+    "dice": Metric("Dice", "rate", meaning="overlap with the truth"),
+    "iou": Metric("Intersection over union", "rate"),
+    "sensitivity": Metric("Sensitivity", "rate", meaning="share of the structure found"),
+    "hausdorff_95": Metric("Hausdorff 95", "error", "mm", "95th percentile of surface distances, worse direction"),
+    "average_surface_distance": Metric("Average surface distance", "error", "mm", "symmetric"),
+    "volume": Metric("Volume, predicted", "error", "ml"),
+    "true_volume": Metric("Volume, true", "error", "ml"),
+    "volume_error": Metric("Volume error", "signed", "ml", "predicted minus true"),
+    "absolute_volume_error": Metric("Absolute volume error", "error", "ml"),
+}
+
+
+def metric_of(name: str) -> Metric:
+    """Return how a metric is shown; one this module does not know is shown under its own name.
+
+    >>> metric_of("lesion_f1").title
+    'Lesion f1'
+    """
+    return METRICS.get(name) or Metric(name.replace("_", " ").capitalize(), "error")
+
+
+def is_figure(value: Any) -> bool:
+    """Return whether this is a figure of metrics.json: a value with an interval and a denominator."""
+    return isinstance(value, Mapping) and "value" in value and not isinstance(value["value"], Mapping)
+
+
+def value_of(figure: Any) -> float | None:
+    """Return the number of a figure, or of a bare number; None if undefined."""
+    value = figure.get("value") if isinstance(figure, Mapping) else figure
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def interval_of(figure: Any) -> tuple[float, float] | None:
+    """Return the ends of a figure's interval, or None without one."""
+    if not isinstance(figure, Mapping):
+        return None
+    low, high = value_of(figure.get("low")), value_of(figure.get("high"))
+    return None if low is None or high is None else (low, high)
+
+
+def digits_for(figure: Any, scale: Scale) -> int:
+    """Return the decimals that an interval's width supports: two figures of the width, 2 to 3 for rates, 1 to 3 else.
+
+    >>> digits_for({"value": 0.84, "low": 0.76, "high": 0.91}, "rate")
+    2
+    >>> digits_for({"value": 0.8821, "low": 0.8742, "high": 0.8893}, "rate")
+    3
+    """
+    fewest = 1 if scale in ("error", "signed") else 2
+    interval = interval_of(figure)
+    width = interval[1] - interval[0] if interval else 0.0
+    if width <= 0:
+        value = abs(value_of(figure) or 0.0)
+        return max(fewest, 2 if value < 10 else 1)
+    return min(3, max(fewest, math.ceil(-math.log10(width)) + 1))
+
+
+def number(value: float | None, digits: int) -> str:
+    """Return a number as text, with a true minus sign and no negative zero.
+
+    >>> number(-0.0001, 2), number(-1.5, 1), number(None, 2)
+    ('0.00', '−1.5', '–')
+    """
+    if value is None:
+        return "–"
+    text = f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.lstrip("-")
+    return text.replace("-", "−")
+
+
+def interval_text(figure: Any, digits: int) -> str:
+    """Return "[0.76, 0.91]", or nothing without an interval."""
+    interval = interval_of(figure)
+    return "" if interval is None else f"[{number(interval[0], digits)}, {number(interval[1], digits)}]"
+
+
+def units_text(figure: Mapping[str, Any]) -> str:
+    """Return the denominator in words.
+
+    >>> units_text({"n": 1, "over": "subjects"}), units_text({"n": 32, "over": "cases"})
+    ('1 subject', '32 cases')
+    """
+    count, over = figure.get("n"), str(figure.get("over") or "cases")
+    if not isinstance(count, int):
+        return ""
+    return f"{count:,} {over[:-1] if count == 1 and over.endswith('s') else over}"
+
+
+def round_up(value: float) -> float:
+    """Return the next round number: 1, 2 or 5 times a power of ten.
+
+    >>> round_up(13.1), round_up(0.3), round_up(0)
+    (20.0, 0.5, 1.0)
+    """
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in (1.0, 2.0, 5.0, 10.0) if step * power >= value * (1 - 1e-9))
+
+
+def span_of(scale: Scale, values: list[float]) -> tuple[float, float]:
+    """Return the ends of the scale on which these values are drawn."""
+    largest, smallest = max(values, default=1.0), min(values, default=0.0)
+    if scale == "rate":
+        return 0.0, 1.0
+    if scale == "share":
+        return (0.0, 1.0) if smallest >= 0 else (min(-1.0, -round_up(-smallest)) if smallest < -1 else -1.0, 1.0)
+    if scale == "error":
+        return 0.0, round_up(largest)
+    reach = round_up(max(largest, -smallest))
+    return -reach, reach
+
+
+def place(value: float | None, span: tuple[float, float]) -> float | None:
+    """Return where a value is on a scale, in percent from its low end, kept on the scale."""
+    if value is None:
+        return None
+    return round(min(100.0, max(0.0, 100.0 * (value - span[0]) / (span[1] - span[0]))), 2)
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time as people say it.
+
+    >>> duration(42), duration(600), duration(8000)
+    ('42 s', '10 min', '2 h 13 min')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"

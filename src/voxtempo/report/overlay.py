@@ -1,0 +1,145 @@
+"""Cases as pictures: three planes through a volume, or the one plane of a slice, with truth and prediction outlined.
+
+The picture is an 8-bit PNG inside an SVG in millimetres, so anisotropic voxels have their true shape, and the outlines
+stay sharp at any size.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup, escape
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+FINEST = 320
+"""Longest side of an embedded picture in pixels."""
+
+PLANES = {2: ("axial", "x y"), 1: ("coronal", "x z"), 0: ("sagittal", "y z")}
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One picture: its name and its ``svg`` element."""
+
+    name: str
+    picture: Markup
+
+
+def planes(
+    image: NDArray[Any],
+    spacing: Sequence[float],
+    truth: NDArray[Any] | None = None,
+    predicted: NDArray[Any] | None = None,
+    oriented: bool = False,
+) -> list[Plane]:
+    """Return the pictures of one case.
+
+    Parameters
+    ----------
+    image : (x, y, z) intensities.
+    spacing : mm along x, y, z.
+    truth, predicted : label maps (x, y, z), outlined label by label.
+    oriented : the axes point right, anterior and superior, so planes have anatomical names; the left of the body is then
+        on the left of the picture.
+
+    Each plane is where most of both label maps lies, or the middle; a structure that is small in its plane is enlarged.
+    """
+    either = np.zeros(image.shape, dtype=bool)
+    for labels in (truth, predicted):
+        if labels is not None:
+            either |= labels > 0
+    low, high = _window(image)
+    chosen = [2] if image.shape[2] == 1 else [axis for axis in (2, 1, 0) if image.shape[axis] > 1]
+    result = []
+    for axis in chosen:
+        area = either.sum(axis=tuple(i for i in range(3) if i != axis))
+        index = int(np.argmax(area)) if area.any() else image.shape[axis] // 2
+        flat = [np.take(array, index, axis=axis) if array is not None else None for array in (image, truth, predicted)]
+        steps = [float(step) for i, step in enumerate(spacing) if i != axis]
+        name = PLANES[axis][0 if oriented else 1]
+        picture = _picture(flat[0], flat[1], flat[2], steps, (low, high), name)  # type: ignore[arg-type]
+        result.append(Plane(name, picture))
+    return result
+
+
+def _window(image: NDArray[Any]) -> tuple[float, float]:
+    values = image[np.isfinite(image)].astype(np.float32)
+    if values.size == 0:
+        return 0.0, 1.0
+    low, high = np.percentile(values, [0.5, 99.7])
+    return float(low), float(high if high > low else low + 1.0)
+
+
+def _picture(
+    image: NDArray[Any],
+    truth: NDArray[Any] | None,
+    predicted: NDArray[Any] | None,
+    steps: Sequence[float],
+    window: tuple[float, float],
+    name: str,
+) -> Markup:
+    a, b = _view(image.shape, truth, predicted)
+    image = image[a, b]
+    grey = np.clip((np.nan_to_num(image.astype(np.float32)) - window[0]) / (window[1] - window[0]), 0, 1)
+    pixels = Image.fromarray((grey.T[::-1] * 255).astype(np.uint8))
+    width, height = image.shape[0] * steps[0], image.shape[1] * steps[1]
+    scale = min(1.0, FINEST / max(pixels.size))
+    if scale < 1:
+        pixels = pixels.resize((max(1, round(pixels.width * scale)), max(1, round(pixels.height * scale))))
+    buffer = io.BytesIO()
+    pixels.save(buffer, "PNG", optimize=True)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    outlines = ""
+    for labels, kind in ((truth, "truth"), (predicted, "predicted")):
+        if labels is not None:
+            path = _outlines(labels[a, b], steps, height)
+            outlines += f'<path class="{kind}" d="{path}"/>' if path else ""
+    return Markup(  # noqa: S704  numbers, our own words and base64 only
+        f'<svg class="plane" viewBox="0 0 {width:.4g} {height:.4g}" role="img" aria-label="{escape(name)} plane">'
+        f'<image href="data:image/png;base64,{data}" width="{width:.4g}" height="{height:.4g}" '
+        f'preserveAspectRatio="none"/>{outlines}</svg>'
+    )
+
+
+def _view(
+    shape: tuple[int, ...], truth: NDArray[Any] | None, predicted: NDArray[Any] | None
+) -> tuple[slice, slice]:
+    """Return the part of the plane to show: all of it, or about the labels where they are small in it."""
+    union = np.zeros(shape, dtype=bool)
+    for labels in (truth, predicted):
+        if labels is not None:
+            union |= labels > 0
+    if not union.any():
+        return slice(0, shape[0]), slice(0, shape[1])
+    parts = []
+    for axis in (0, 1):
+        inside = np.flatnonzero(union.any(axis=1 - axis))
+        size = min(shape[axis], max(3 * (int(np.ptp(inside)) + 1), round(0.45 * shape[axis])))
+        start = int(np.clip((inside[0] + inside[-1] + 1 - size) // 2, 0, shape[axis] - size))
+        parts.append(slice(start, start + size))
+    return parts[0], parts[1]
+
+
+def _outlines(labels: NDArray[Any], steps: Sequence[float], height: float) -> str:
+    """Return the outlines of all labels as SVG path data, in mm from the picture's upper left corner."""
+    axes = Figure().add_subplot()
+    parts = []
+    for value in np.unique(labels[labels > 0]):
+        mask = np.pad((labels == value).T.astype(np.float32), 1)
+        for path in axes.contour(mask, levels=[0.5]).get_paths():
+            for points in path.to_polygons(closed_only=False):
+                if len(points) < 2:
+                    continue
+                # Voxel i (after one of padding) has its centre at (i - 1 + 1/2) steps from the edge; y points upwards.
+                x = (points[:, 0] - 0.5) * steps[0]
+                y = height - (points[:, 1] - 0.5) * steps[1]
+                closed = "Z" if np.allclose(points[0], points[-1]) else ""
+                parts.append("M" + "L".join(f"{u:.2f} {v:.2f}" for u, v in zip(x, y, strict=True)) + closed)
+    return "".join(parts)

@@ -1,0 +1,146 @@
+"""The result: metrics with intervals, and the charts that belong to the task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from voxtempo.assess import aggregate_by_subject
+from voxtempo.errors import VoxTempoError
+from voxtempo.report.classification_charts import roc_chart
+from voxtempo.report.numbers import is_figure, value_of
+from voxtempo.report.regression_charts import bland_altman_chart, scatter_chart
+from voxtempo.report.result_tables import class_grid, fold_grid, label_grid, metric_lines
+from voxtempo.report.run_files import RunFiles, numbers
+from voxtempo.report.section import Section
+from voxtempo.report.segmentation_charts import strip_chart
+
+Chart = tuple[str, Markup]
+
+
+def result_section(run: RunFiles) -> Section:
+    """Return the section of metrics and task charts."""
+    notes = []
+    metrics = run.judged
+    if not run.metrics:
+        notes.append("There is no metrics.json in the run folder, so the table of metrics is left out.")
+    if not run.predictions:
+        notes.append("There is no predictions.csv in the run folder, so charts of single cases are left out.")
+    content: dict[str, Any] = {
+        "role": run.role,
+        "lines": metric_lines(run, metrics),
+        "folds": fold_grid(run) if run.folds else None,
+        "by_case": metric_lines(run, _mapping(run.metrics.get(f"{run.role}_by_case"))),
+        "other": _other_role(run),
+        "baseline": str(_mapping(run.metrics.get("baseline")).get("method", "")),
+        "failed": metrics.get("failed") if isinstance(metrics.get("failed"), int) else None,
+        "charts": [],
+    }
+    if run.task == "classify":
+        content["confusion"] = _confusion(metrics.get("confusion"))
+        content["grid"] = class_grid(metrics, run.classes)
+        content["charts"] = _roc(run)
+    elif run.task == "segment":
+        content["grid"] = label_grid(metrics, run.labels)
+        content["charts"] = _strips(run)
+    else:
+        content["charts"] = _agreement(run)
+    shown = any(content[key] for key in ("lines", "folds", "charts")) or content.get("confusion")
+    return Section("result", "Result", content if shown else {}, tuple(notes))
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _other_role(run: RunFiles) -> dict[str, Any] | None:
+    """Return the metrics of the validation cases, which selected the model and so look better than they are."""
+    metrics = run.metrics.get("validation")
+    if run.role == "validation" or not isinstance(metrics, dict):
+        return None
+    return {"lines": metric_lines(run, metrics)}
+
+
+def _confusion(recorded: Any) -> dict[str, Any] | None:
+    if not isinstance(recorded, dict) or not recorded.get("counts"):
+        return None
+    counts = np.asarray(recorded["counts"], dtype=int)
+    failed = np.asarray(recorded.get("failed") or [0] * len(counts), dtype=int)
+    total = counts.sum(axis=1) + failed
+    rows = []
+    for i, name in enumerate(recorded["classes"]):
+        cells = [
+            {"count": int(count), "share": round(int(count) / max(int(total[i]), 1), 3), "right": i == j}
+            for j, count in enumerate(counts[i])
+        ]
+        rows.append({"name": name, "cells": cells, "failed": int(failed[i]), "total": int(total[i])})
+    return {"classes": recorded["classes"], "rows": rows, "any_failed": bool(failed.any())}
+
+
+def _roc(run: RunFiles) -> list[Chart]:
+    rows = [row for row in run.rows if row.get("truth") in run.classes]
+    if not rows or len(run.classes) < 2 or f"p_{run.classes[0]}" not in rows[0]:
+        return []
+    scores = np.stack([numbers(rows, f"p_{name}") for name in run.classes], axis=1)
+    truth = [row["truth"] for row in rows]
+    unit = "cases"
+    if _mapping(run.study.get("evaluate")).get("by") == "subject":
+        try:
+            joined = aggregate_by_subject(scores, truth, [row.get("subject", row.get("id", "")) for row in rows])
+        except VoxTempoError:
+            pass  # a subject with several truths stays as single cases, as its caption says
+        else:
+            scores, truth, unit = joined.probabilities, joined.truth.tolist(), "subjects"
+    chart = roc_chart(scores, truth, run.classes)
+    against = f"“{run.classes[1]}” against “{run.classes[0]}”" if len(run.classes) == 2 else "each class against the rest"
+    return [(f"ROC, {against}, {len(truth)} {unit}", chart)] if chart else []
+
+
+def _agreement(run: RunFiles) -> list[Chart]:
+    predicted, truth = numbers(run.rows, "predicted"), numbers(run.rows, "truth")
+    target = _mapping(_mapping(run.study.get("cohort")).get("target")).get("column")
+    name = str(target) if target else "value"
+    lost = int((~np.isfinite(predicted)).sum())
+    suffix = f" ({lost} failed, not drawn)" if lost else ""
+    charts = [
+        (f"Predicted against true; the grey line is perfect{suffix}", scatter_chart(predicted, truth, name)),
+        ("Bland–Altman: bias and limits of agreement", bland_altman_chart(predicted, truth, name)),
+    ]
+    return [(caption, chart) for caption, chart in charts if chart is not None]
+
+
+def _strips(run: RunFiles) -> list[Chart]:
+    charts: list[Chart] = []
+    for metric, caption in (
+        ("dice", "Dice of every case; box: quartiles, line: median"),
+        ("hausdorff_95", "Hausdorff 95 of every case; to the left is better"),
+    ):
+        columns = {label: numbers(run.rows, f"{metric}_{label}") for label in run.labels}
+        chart = strip_chart(columns, metric) if columns and run.rows else None
+        if chart is not None:
+            charts.append((caption, chart))
+    if run.rows and run.labels and f"true_volume_{run.labels[0]}" in run.rows[0]:
+        for i, label in enumerate(run.labels[:4]):
+            predicted, truth = numbers(run.rows, f"volume_{label}"), numbers(run.rows, f"true_volume_{label}")
+            volumes = bland_altman_chart(predicted, truth, "volume (ml)", f"volume-{i}")
+            if volumes is not None:
+                charts.append((f"Volume agreement: {label}", volumes))
+    return charts
+
+
+def subgroup_figures(run: RunFiles) -> dict[str, dict[str, Any]]:
+    """Return column -> value -> metrics, as recorded, of what holds at least one figure."""
+    recorded = _mapping(run.metrics.get("subgroups"))
+    return {
+        str(column): groups
+        for column, groups in recorded.items()
+        if isinstance(groups, dict) and any(_judged(metrics) for metrics in groups.values())
+    }
+
+
+def _judged(metrics: Any) -> bool:
+    return isinstance(metrics, dict) and any(
+        value_of(figure) is not None or (isinstance(figure, dict) and not is_figure(figure)) for figure in metrics.values()
+    )

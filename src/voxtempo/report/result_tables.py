@@ -1,0 +1,159 @@
+"""Tables of results: every figure with its interval, its denominator and a bar on the scale of its kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from voxtempo.report.numbers import (
+    METRICS,
+    digits_for,
+    interval_of,
+    interval_text,
+    is_figure,
+    metric_of,
+    number,
+    place,
+    span_of,
+    units_text,
+    value_of,
+)
+from voxtempo.report.run_files import RunFiles
+from voxtempo.report.verdict import baseline_of
+
+
+@dataclass(frozen=True)
+class Line:
+    """One metric as a line of the table; places are in percent of the bar's scale."""
+
+    title: str
+    meaning: str
+    value: str
+    interval: str
+    units: str
+    scale: str = ""
+    at: float | None = None
+    low: float | None = None
+    high: float | None = None
+    baseline: float | None = None
+    baseline_text: str = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of figures with two keys: classes, labels, folds or subgroups down, metrics across."""
+
+    corner: str
+    columns: list[str]
+    rows: list[tuple[str, list[tuple[str, str]], str]]
+
+
+def headline_figures(run: RunFiles, metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return the scalar figures of one role's metrics in the order of ``METRICS``; of labels, their mean."""
+    figures = {}
+    for name in [*METRICS, *sorted(set(metrics) - set(METRICS))]:
+        found = metrics.get(name)
+        if isinstance(found, dict) and is_figure(found.get("mean")) and run.task == "segment":
+            found = found["mean"]
+        if is_figure(found):
+            figures[name] = found
+    return figures
+
+
+def metric_lines(run: RunFiles, metrics: dict[str, Any]) -> list[Line]:
+    """Return the main table's lines."""
+    figures = headline_figures(run, metrics)
+    lines = []
+    for name, figure in figures.items():
+        shown = metric_of(name)
+        baseline, baseline_name = baseline_of(run, name)
+        kind = [f for other, f in figures.items() if (metric_of(other).scale, metric_of(other).unit) == (shown.scale, shown.unit)]
+        ends = [v for f in kind for v in (value_of(f), *(interval_of(f) or ())) if v is not None]
+        span = span_of(shown.scale, [*ends, baseline] if baseline is not None else ends)
+        digits = digits_for(figure, shown.scale)
+        low, high = interval_of(figure) or (None, None)
+        lines.append(
+            Line(
+                title=shown.title,
+                meaning=shown.meaning,
+                value=f"{number(value_of(figure), digits)}{f' {shown.unit}' if shown.unit else ''}",
+                interval=interval_text(figure, digits),
+                units=units_text(figure),
+                scale=f"{span[0]:g} to {span[1]:g}{f' {shown.unit}' if shown.unit else ''}",
+                at=place(value_of(figure), span),
+                low=place(low, span),
+                high=place(high, span),
+                baseline=place(baseline, span),
+                baseline_text=f"{baseline_name} {number(baseline, digits)}" if baseline is not None else "",
+            )
+        )
+    return lines
+
+
+def class_grid(metrics: dict[str, Any], classes: list[str]) -> Grid | None:
+    """Return recall, precision and so on of every class, or None where they are not recorded."""
+    recorded = metrics.get("per_class")
+    if not isinstance(recorded, dict):
+        return None
+    names = [name for name in classes if isinstance(recorded.get(name), dict)] or list(recorded)
+    columns = [m for m in ("recall", "precision", "specificity", "f1", "auc") if any(m in recorded[n] for n in names)]
+    return _grid("Class", columns, {name: recorded[name] for name in names}) if names else None
+
+
+def label_grid(metrics: dict[str, Any], labels: list[str]) -> Grid | None:
+    """Return every label's figures and their mean."""
+    columns = [
+        name
+        for name in ("dice", "hausdorff_95", "average_surface_distance", "sensitivity", "volume_error")
+        if isinstance(metrics.get(name), dict) and not is_figure(metrics[name])
+    ]
+    names = [name for name in (labels or list(metrics[columns[0]]) if columns else []) if name != "mean"]
+    if not names:
+        return None
+    rows = {name: {column: metrics[column].get(name) for column in columns} for name in names}
+    if len(names) > 1:
+        rows["mean of labels"] = {column: metrics[column].get("mean") for column in columns}
+    return _grid("Label", columns, rows)
+
+
+def subgroup_grid(run: RunFiles, column: str, groups: dict[str, Any]) -> Grid | None:
+    """Return the headline figures of every subgroup of one column."""
+    judged = {str(name): metrics for name, metrics in groups.items() if isinstance(metrics, dict)}
+    wanted = {"classify": ("accuracy", "balanced_accuracy", "auc"), "regress": ("mae", "bias", "r2")}.get(
+        run.task, ("dice", "hausdorff_95", "volume_error")
+    )
+    rows = {name: headline_figures(run, metrics) for name, metrics in judged.items()}
+    columns = [metric for metric in wanted if any(metric in row for row in rows.values())]
+    return _grid(column, columns, rows) if columns else None
+
+
+def fold_grid(run: RunFiles) -> Grid | None:
+    """Return the headline figures of every fold and of all folds' predictions together."""
+    wanted = {"classify": ("accuracy", "balanced_accuracy", "auc"), "regress": ("mae", "r2", "correlation")}.get(
+        run.task, ("dice", "hausdorff_95", "average_surface_distance")
+    )
+    rows = {}
+    for fold in run.folds:
+        said = fold.manifest.get("fold")
+        name = said.get("name") if isinstance(said, dict) else None
+        rows[str(name or fold.folder.name)] = headline_figures(run, fold.judged)
+    if run.judged:
+        rows["all folds together"] = headline_figures(run, run.judged)
+    columns = [metric for metric in wanted if any(metric in row for row in rows.values())]
+    return _grid("Fold", columns, rows) if columns else None
+
+
+def _grid(corner: str, metrics: list[str], rows: dict[str, dict[str, Any]]) -> Grid:
+    shown = [metric_of(name) for name in metrics]
+    columns = [f"{metric.title}{f' ({metric.unit})' if metric.unit else ''}" for metric in shown]
+    body = []
+    for name, row in rows.items():
+        cells, units = [], ""
+        for key, metric in zip(metrics, shown, strict=True):
+            figure = row.get(key)
+            digits = digits_for(figure, metric.scale)
+            cells.append((number(value_of(figure), digits), interval_text(figure, digits)))
+            if isinstance(figure, dict) and not units:
+                units = units_text(figure)
+        body.append((name, cells, units))
+    return Grid(corner, columns, body)

@@ -1,0 +1,140 @@
+"""The verdict: one sentence with the main figure, its interval and denominator, and what it is to be held against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from voxtempo.report.numbers import (
+    digits_for,
+    interval_of,
+    interval_text,
+    metric_of,
+    number,
+    place,
+    span_of,
+    units_text,
+    value_of,
+)
+from voxtempo.report.run_files import RunFiles
+
+HEADLINES = {"classify": ("accuracy",), "regress": ("mae",), "segment": ("dice", "mean")}
+SIDES = {"test": "Test", "validation": "Validation"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the head of the report says, and the places (in percent of the scale) of its small drawing.
+
+    ``judgement`` holds what the figure means against the baseline; ``ticks`` are (place, text) of the scale.
+    """
+
+    sentence: str
+    judgement: str
+    value: str
+    title: str
+    at: float | None = None
+    low: float | None = None
+    high: float | None = None
+    baseline: float | None = None
+    baseline_name: str = ""
+    ticks: tuple[tuple[float, str], ...] = ()
+
+
+def verdict_of(run: RunFiles) -> Verdict:
+    """Return the verdict of a run; without metrics it says so."""
+    path = HEADLINES.get(run.task, ("accuracy",))
+    figure: Any = run.judged
+    for name in path:
+        figure = figure.get(name) if isinstance(figure, dict) else None
+    value = value_of(figure)
+    metric = metric_of(path[0])
+    if value is None:
+        return Verdict("Nothing has been judged yet.", "metrics.json holds no figure of this task.", "–", metric.title)
+    digits = digits_for(figure, metric.scale)
+    text = number(value, digits)
+    interval = interval_text(figure, digits)
+    units = units_text(figure) if isinstance(figure, dict) else ""
+    title = metric.title if run.task == "segment" else metric.title[0].lower() + metric.title[1:]
+    averaged = f", mean of {_listed(run.labels)}," if run.task == "segment" and len(run.labels) > 1 else ""
+    sentence = f"{SIDES[run.role]} {title}{averaged} {text}{f' {interval}' if interval else ''}"
+    sentence += f" over {units}" if units else ""
+    baseline, name = baseline_of(run, path[0])
+    if baseline is not None:
+        sentence += f"; {name} {number(baseline, digits)}"
+    ends = [end for end in (value, baseline, *(interval_of(figure) or ())) if end is not None]
+    span = span_of(metric.scale, ends)
+    low, high = interval_of(figure) or (None, None)
+    return Verdict(
+        sentence=f"{sentence}.",
+        judgement=_judgement(run, figure, baseline, name, smaller=metric.scale == "error"),
+        value=text,
+        title=f"{SIDES[run.role]} {title}",
+        at=place(value, span),
+        low=place(low, span),
+        high=place(high, span),
+        baseline=place(baseline, span),
+        baseline_name=f"{name} {number(baseline, digits)}",
+        ticks=tuple((25.0 * i, f"{span[0] + i * (span[1] - span[0]) / 4:g}") for i in range(5)),
+    )
+
+
+def baseline_of(run: RunFiles, metric: str) -> tuple[float | None, str]:
+    """Return what to compare a metric with, and its name: "chance" (classify) or "training mean" (regress).
+
+    Without a recorded baseline, a classifier's accuracy is held against guessing among its classes.
+    """
+    recorded = run.metrics.get("baseline")
+    recorded = recorded if isinstance(recorded, dict) else {}
+    for holder in (recorded.get(run.role), recorded):
+        if isinstance(holder, dict) and (value := value_of(holder.get(metric))) is not None:
+            return value, "training mean" if run.task == "regress" else "chance"
+    if run.task == "classify" and len(run.classes) > 1 and metric in ("accuracy", "balanced_accuracy", "recall"):
+        return 1 / len(run.classes), "chance"
+    if run.task == "classify" and metric == "auc":
+        return 0.5, "chance"
+    return None, ""
+
+
+def _judgement(run: RunFiles, figure: Any, baseline: float | None, name: str, smaller: bool) -> str:
+    interval = interval_of(figure)
+    if interval is None:
+        return "There is no interval: with one unit there is nothing to resample."
+    if interval[0] == interval[1]:
+        return (
+            "The interval has no width because every unit scored alike; that is the limit of this sample, not certainty."
+        )
+    if baseline is None:
+        return _worst(run)
+    held = "chance" if name == "chance" else "what the training mean reaches"
+    if interval[0] <= baseline <= interval[1]:
+        return f"The interval contains {held}: these cases do not show that the network has learned."
+    if (interval[1] < baseline) == smaller:
+        return f"The whole 95 % interval is better than {held}."
+    return f"The whole 95 % interval is worse than {held}: look for a mistake in labels or preparation."
+
+
+def _worst(run: RunFiles) -> str:
+    if run.task != "segment" or not run.rows or not run.labels:
+        return ""
+    scores = [(value, row.get("id", ""), label) for row in run.rows for label in run.labels
+              if (value := _score(row.get(f"dice_{label}", ""))) is not None]  # fmt: skip
+    if not scores:
+        return ""
+    value, case, label = min(scores)
+    missed = len({row for score, row, _ in scores if score == 0.0})
+    text = f"The lowest of {len(run.rows)} cases has Dice {number(value, 2)} ({label} in {case})"
+    return f"{text}; a structure was missed altogether in {missed}." if missed else f"{text}; none was missed altogether."
+
+
+def _score(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _listed(names: list[str]) -> str:
+    if len(names) > 3:
+        return f"{len(names)} labels"
+    return " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else "".join(names)

@@ -1,0 +1,76 @@
+"""The order of volumes in time, and the seconds between them.
+
+DICOM has no field that always means "time between volumes". RepetitionTime is it for EPI, but in 3D and cine imaging it
+is the time between excitations. Where frames say when they were taken, that decides, and RepetitionTime, which is the
+more exact number, is used if it agrees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from voxtempo.errors import ScanError
+from voxtempo.scans.dicom.frame import Frame
+
+Order = Callable[[Frame], float | None]
+ORDERS: tuple[Order, ...] = (
+    lambda frame: frame.temporal_position,
+    lambda frame: frame.acquired,
+    lambda frame: frame.trigger_time,
+    lambda frame: frame.instance,
+)
+AGREEMENT = 0.05
+REGULARITY = 0.1
+
+
+def in_time(places: Sequence[Sequence[Frame]], where: str) -> list[list[Frame]]:
+    """Return the frames of every place (one slice and contrast) in order of time.
+
+    The first of temporal position, acquisition time, trigger time and instance number that distinguishes all frames of
+    every place gives the order.
+
+    Raises
+    ------
+    ScanError : nothing distinguishes them, so the same slice is there twice.
+    """
+    for order in ORDERS:
+        keys = [[order(frame) for frame in frames] for frames in places]
+        if all(None not in row and len(set(row)) == len(row) for row in keys):
+            return [sorted(frames, key=order) for frames in places]  # type: ignore[arg-type]
+    first = places[0]
+    raise ScanError(
+        f"{where}: {len(first)} images show the same slice and nothing tells their order in time, "
+        f"such as {first[0].file.name} and {first[-1].file.name}"
+    )
+
+
+def repetition_time(volumes: Sequence[Frame]) -> float | None:
+    """Return the seconds between volumes, given one slice's frames in order of time; None if unknown or only one."""
+    if len(volumes) < 2:
+        return None
+    stated = volumes[0].repetition_time
+    for moments, step in (
+        ([frame.acquired for frame in volumes], volumes[0].clock_step),
+        ([frame.trigger_time for frame in volumes], 1e-3),
+    ):
+        measured = _regular_step(moments, step)
+        if measured is None:
+            continue
+        if stated is not None and abs(measured - stated) <= AGREEMENT * stated + step / (len(volumes) - 1):
+            return stated
+        return measured
+    return volumes[0].temporal_resolution or stated
+
+
+def _regular_step(moments: Sequence[float | None], clock_step: float) -> float | None:
+    """Return the mean distance of moments that are evenly spaced as far as their clock can tell, else None."""
+    known = [moment for moment in moments if moment is not None]
+    if len(known) != len(moments):
+        return None
+    steps = np.diff(known)
+    mean = float(steps.mean())
+    if mean <= 0 or np.abs(steps - mean).max() > REGULARITY * mean + clock_step:
+        return None
+    return round(mean, 6)

@@ -1,0 +1,118 @@
+"""Judge a finished run again: on its own test cases, or on another cohort (external validation)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from voxtempo.cohort import Cohort, Study, build_cohort, read_split
+from voxtempo.errors import CohortError, LeakageError, StudyError
+from voxtempo.inference import Run, judge
+from voxtempo.learning.tasks import ClassifyTask, SegmentTask
+from voxtempo.report import write_report
+from voxtempo.workflow.judging import judge_folds, judge_run, judgement, keep_label_maps
+from voxtempo.workflow.records import write_json, write_predictions
+from voxtempo.workflow.setup import prepare, set_up, whole_fold
+from voxtempo.workflow.voice import Voice
+
+
+def evaluate_run(
+    folder: Path, on: Study | None = None, *, cache: Path | None = None, workers: int = 2, voice: Voice | None = None
+) -> tuple[dict[str, Any], Path]:
+    """Judge a run and return the metrics and where they were written.
+
+    Parameters
+    ----------
+    folder : the run.
+    on : another study whose whole cohort is the (external) test; its preparation, sample and network are the run's own.
+        Without it the run's own test cases are judged again and its report is written anew.
+    cache, workers : for preparation.
+    voice : progress.
+
+    Raises
+    ------
+    RunError : the folder is no finished run.
+    LeakageError : a subject or an image of the external cohort was trained on.
+    StudyError : the external study has another task, other channels or other classes.
+    """
+    voice = voice or Voice()
+    run = Run(folder)
+    if on is not None:
+        return _external(run, on, cache, workers, voice)
+    setup = set_up(run.study, workers)
+    prepared = prepare(setup, cache, workers, lambda done, total: voice.bar("prepare", done, total, ""))
+    if len(run.members) > 1:
+        judge_folds(run, setup, whole_fold(setup), prepared, voice)
+    else:
+        fold = read_split(folder / "split.csv", _fold_index(run))
+        judge_run(folder, setup, fold, prepared, run.predictor, voice)
+    write_report(folder)
+    return run.metrics, folder / "metrics.json"
+
+
+def _fold_index(run: Run) -> int:
+    try:
+        manifest = json.loads((run.folder / "manifest.json").read_text(encoding="utf-8"))
+        return int(manifest["fold"]["index"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def _external(
+    run: Run, on: Study, cache: Path | None, workers: int, voice: Voice
+) -> tuple[dict[str, Any], Path]:
+    study = _as_the_run(run, on)
+    setup = set_up(study, workers)
+    _refuse_seen(run, setup.cohort)
+    _refuse_other_answers(run, setup.cohort)
+    prepared = prepare(setup, cache, workers, lambda done, total: voice.bar("prepare", done, total, ""))
+    out = run.folder / f"external-{on.name}"
+    test = judge(
+        run.predictor, setup.cohort.cases, prepared, "test", keep_label_maps(out / "predicted"),
+        lambda done, total: voice.bar("judge", done, total, ""),
+    )  # fmt: skip
+    metrics = judgement(study, setup.cohort, run.predictor, test)
+    metrics["internal"] = run.metrics.get("test", {})
+    write_predictions(out / "predictions.csv", test.rows)
+    write_json(out / "metrics.json", metrics)
+    return metrics, out / "metrics.json"
+
+
+def _as_the_run(run: Run, on: Study) -> Study:
+    """Return the run's study with the other study's cohort and way of judging."""
+    own = run.study
+    if on.task != own.task:
+        raise StudyError(f"The run was trained to {own.task}, but study '{on.name}' is to {on.task}.")
+    if list(on.cohort.scans) != list(own.cohort.scans):
+        raise StudyError(
+            f"The run takes the channels {', '.join(own.cohort.scans)}, but study '{on.name}' has {', '.join(on.cohort.scans)}."
+        )
+    split = on.split.model_copy(update={"test": None, "column": None, "folds": 2})
+    return own.model_copy(update={"name": on.name, "cohort": on.cohort, "evaluate": on.evaluate, "split": split})
+
+
+def _refuse_seen(run: Run, external: Cohort) -> None:
+    """Refuse an external cohort of which the network has seen a file or a person of the same cohort table."""
+    own = build_cohort(run.study)
+    trained: set[str] = set()
+    for member in run.members:
+        fold = read_split(member / "split.csv")
+        trained.update((*fold.train, *fold.validation))
+    seen = {path.resolve() for case in own.only(sorted(trained)) for path in case.scans.values()}
+    again = [case.id for case in external if any(path.resolve() in seen for path in case.scans.values())]
+    if again:
+        raise LeakageError(
+            f"{len(again)} cases of the external cohort were trained on (first: {', '.join(again[:5])}). "
+            "An external cohort must be new to the network."
+        )
+
+
+def _refuse_other_answers(run: Run, external: Cohort) -> None:
+    task = run.task
+    if isinstance(task, ClassifyTask) and not set(external.classes) <= set(task.classes):
+        unknown = sorted(set(external.classes) - set(task.classes))
+        raise CohortError(f"The external cohort has classes the network never learned: {unknown}. It knows {list(task.classes)}.")
+    if isinstance(task, SegmentTask) and dict(external.labels) != dict(task.labels):
+        raise CohortError(f"The external cohort's labels are {dict(external.labels)}, the network's are {dict(task.labels)}.")
+

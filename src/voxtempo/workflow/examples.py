@@ -1,0 +1,158 @@
+"""Pictures for the report: the cases worth looking at, as small arrays in the run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxtempo.cohort.case import Case, Cohort
+from voxtempo.errors import VoxTempoError
+from voxtempo.inference import Judged, Predictor
+from voxtempo.inference.judge import Row
+from voxtempo.learning.cases import feed_case
+from voxtempo.learning.tasks import ClassifyTask, SegmentTask
+from voxtempo.prepare import PreparedCase
+from voxtempo.scans import read_scan
+from voxtempo.workflow.records import write_csv, write_json
+
+LONGEST = 220
+SERIES = 3
+
+
+def write_examples(
+    folder: Path, predictor: Predictor, cohort: Cohort, prepared: Mapping[str, PreparedCase], judged: Judged, label_maps: Path
+) -> None:
+    """Write ``examples.json`` and its arrays: worst, median and best cases, wrong and right ones, courses over time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    cases = {case.id: case for case in cohort}
+    task = predictor.task
+    if isinstance(task, SegmentTask):
+        entries = [_segmented(folder, cases[row["id"]], label_maps, note, row) for row, note in _telling(judged)]
+    elif predictor.recipe.kind == "series":
+        entries = _courses(folder, predictor, [cases[i] for i in dict.fromkeys(_case_id(r) for r in judged.rows)], prepared)
+    else:
+        entries = [_pictured(folder, row, prepared[row["id"]], note) for row, note in _striking(judged, task)]
+    write_json(folder / "examples.json", [entry for entry in entries if entry])
+
+
+def _case_id(row: Row) -> str:
+    return str(row["id"]).rpartition("@")[0] or str(row["id"])
+
+
+def _telling(judged: Judged) -> list[tuple[Row, str]]:
+    """Return the three worst, the median and the best segmentation by mean Dice."""
+    ok = [(float(np.mean([f["dice"] for f in by.values()])), row) for row, by in zip(judged.rows, judged.by_label, strict=True)
+          if row["status"] == "ok"]  # fmt: skip
+    ranked = sorted(ok, key=lambda pair: pair[0])
+    if not ranked:
+        return []
+    places = [(i, "worst") for i in range(min(3, len(ranked)))]
+    places += [(len(ranked) // 2, "median"), (len(ranked) - 1, "best")] if len(ranked) > 4 else []
+    return [(ranked[i][1], note) for i, note in places]
+
+
+def _striking(judged: Judged, task: Any) -> list[tuple[Row, str]]:
+    """Return the most confident mistakes (or largest errors) and the surest right answer."""
+    ok = [row for row in judged.rows if row["status"] == "ok"]
+    if isinstance(task, ClassifyTask):
+        wrong = sorted((r for r in ok if r["predicted"] != r["truth"]), key=lambda r: -r[f"p_{r['predicted']}"])
+        right = sorted((r for r in ok if r["predicted"] == r["truth"]), key=lambda r: -r[f"p_{r['predicted']}"])
+        return [(r, "confidently wrong") for r in wrong[:5]] + [(r, "right and sure") for r in right[:1]]
+    ranked = sorted(ok, key=lambda r: -abs(r["predicted"] - float(r["truth"])))
+    return [(r, "largest error") for r in ranked[:5]] + [(r, "smallest error") for r in ranked[-1:]]
+
+
+def _segmented(folder: Path, case: Case, label_maps: Path, note: str, row: Row) -> dict[str, Any] | None:
+    try:
+        image = read_scan(next(iter(case.scans.values()))).volume().astype(np.float32)
+        truth = read_scan(case.mask or "", kind="label").volume()
+        predicted = read_scan(label_maps / f"{case.id}.nii.gz", kind="label")
+    except VoxTempoError:
+        return None
+    arrays = {"image": image, "truth": truth, "predicted": predicted.volume()}
+    marked = (truth > 0) | (predicted.volume() > 0)
+    box = _box(marked, [min(n, LONGEST) for n in image.shape])
+    dice = " ".join(f"{key.removeprefix('dice_')} {value:.3f}" for key, value in row.items() if key.startswith("dice_"))
+    files = {}
+    for name, array in arrays.items():
+        files[name] = f"{_safe(case.id)}_{name}.npy"
+        _save(folder / files[name], array[box], np.float16 if name == "image" else np.uint8)
+    return {"id": case.id, "kind": "segment", "note": note, "spacing": list(predicted.geometry.spacing), "files": files,
+            "text": f"Dice {dice}"}  # fmt: skip
+
+
+def _box(marked: NDArray[np.bool_], most: Sequence[int]) -> tuple[slice, ...]:
+    """Return a box around what is marked, with a margin, or the whole array where nothing is."""
+    if not marked.any():
+        return tuple(slice(0, n) for n in most)
+    box = []
+    for axis in range(3):
+        there = np.flatnonzero(marked.any(axis=tuple(a for a in range(3) if a != axis)))
+        margin = 12
+        low, high = max(0, there[0] - margin), min(marked.shape[axis], there[-1] + 1 + margin)
+        box.append(slice(low, min(high, low + LONGEST)))
+    return tuple(box)
+
+
+def _pictured(folder: Path, row: Row, prepared: PreparedCase, note: str) -> dict[str, Any]:
+    image = prepared.image
+    middle = image.shape[3] // 2
+    picture = image.read(0, 1, z=slice(middle, middle + 1))[0, :, :, 0, 0]
+    name = f"{_safe(str(row['id']))}_image.npy"
+    _save(folder / name, picture, np.float16)
+    sure = row.get(f"p_{row['predicted']}")
+    said = f"{row['predicted']} ({sure:.2f})" if sure is not None else f"{row['predicted']:.1f}"
+    return {"id": row["id"], "kind": "image", "note": note, "spacing": list(image.geometry.spacing[:2]),
+            "files": {"image": name}, "text": f"truth {row['truth']}, predicted {said}"}  # fmt: skip
+
+
+def _courses(
+    folder: Path, predictor: Predictor, cases: Sequence[Case], prepared: Mapping[str, PreparedCase]
+) -> list[dict[str, Any] | None]:
+    return [_course(folder, predictor, case, prepared[case.id]) for case in cases[:SERIES] if case.id in prepared]
+
+
+def _course(folder: Path, predictor: Predictor, case: Case, prepared: PreparedCase) -> dict[str, Any]:
+    answer = predictor.course(feed_case(case, prepared, predictor.task))
+    name = f"{_safe(case.id)}_course.csv"
+    write_csv(folder / name, course_rows(predictor, answer.course, case))
+    text = f"decision of every window of {predictor.recipe.input_shape[0]} volumes, at the window's middle"
+    return {"id": case.id, "kind": "course", "note": "test series", "files": {"course": name}, "text": text}
+
+
+def course_rows(
+    predictor: Predictor, course: Sequence[tuple[float, NDArray[np.float32]]], case: Case | None = None
+) -> list[dict[str, Any]]:
+    """Return a time course as rows: time (s), the probability of each class or the value, and the truth where known."""
+    task = predictor.task
+    window = predictor.study.sample.window if predictor.study.sample else None
+    delay = window.delay if window else 0.0
+    rows = []
+    for seconds, said in course:
+        row: dict[str, Any] = {"time": seconds}
+        if isinstance(task, ClassifyTask):
+            row |= {f"p_{label}": float(p) for label, p in zip(task.classes, said, strict=True)}
+        else:
+            row["value"] = float(said[0])
+        if case is not None and case.events:
+            during = [e.label for e in case.events if e.onset <= seconds - delay < e.onset + e.duration]
+            row["truth"] = during[0] if during else ""
+        elif case is not None:
+            row["truth"] = "" if case.target is None else case.target
+        rows.append(row)
+    return rows
+
+
+def _save(path: Path, array: NDArray[Any], dtype: Any) -> None:
+    if dtype is np.float16:
+        low, high = np.percentile(array, [0.5, 99.5])
+        array = np.clip((array - low) / max(float(high - low), 1e-12), 0, 1)
+    np.save(path, np.ascontiguousarray(array.astype(dtype)), allow_pickle=False)
+
+
+def _safe(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)

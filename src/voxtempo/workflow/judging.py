@@ -1,0 +1,99 @@
+"""Judge the cases of a run and write what was found: predictions, label maps, examples, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from voxtempo.cohort import Cohort, Fold, Study, truth_of
+from voxtempo.inference import Judged, Predictor, Run, judge
+from voxtempo.inference.judge import baseline_of, metrics_of, subgroups_of
+from voxtempo.prepare import PreparedCase
+from voxtempo.scans import Scan, write_scan
+from voxtempo.workflow.examples import write_examples
+from voxtempo.workflow.records import write_json, write_predictions
+from voxtempo.workflow.setup import Setup
+from voxtempo.workflow.voice import Voice
+
+
+def judge_run(
+    out: Path, setup: Setup, fold: Fold, prepared: Mapping[str, PreparedCase], predictor: Predictor, voice: Voice
+) -> None:
+    """Judge test and validation cases and write predictions, label maps, examples and metrics."""
+    parts = {}
+    for role in ("validation", "test"):
+        cases = setup.cohort.only(getattr(fold, role))
+        parts[role] = judge(
+            predictor, cases, prepared, role,
+            look=keep_label_maps(out / "predicted") if role == "test" else None,
+            progress=lambda done, total, role=role: voice.bar(role, done, total, ""),  # type: ignore[misc]
+        )  # fmt: skip
+    write_judgement(out, setup, setup.cohort, fold, prepared, predictor, parts["test"], parts["validation"])
+
+
+def judge_folds(run: Run, setup: Setup, whole: Fold, prepared: Mapping[str, PreparedCase], voice: Voice) -> None:
+    """Judge a run of all folds: the ensemble on a fixed test set, or every fold on its own test."""
+    predictor = run.predictor
+    validation, test = Judged(()), Judged(())
+    fixed = all(fold.test == setup.folds[0].test for fold in setup.folds)
+    look = keep_label_maps(run.folder / "predicted")
+    for place, fold in enumerate(setup.folds):
+        single = Predictor([predictor.models[place]], [run.recipes[place]], setup.study)
+        validation += judge(single, setup.cohort.only(fold.validation), prepared, "validation")
+        if not fixed:
+            test += judge(single, setup.cohort.only(fold.test), prepared, "test", look)
+        voice.bar("judge", place + 1, len(setup.folds), "")
+    if fixed:
+        test = judge(predictor, setup.cohort.only(whole.test), prepared, "test", look)
+    write_judgement(run.folder, setup, setup.cohort, whole, prepared, predictor, test, validation)
+
+
+def write_judgement(
+    out: Path,
+    setup: Setup,
+    cohort: Cohort,
+    fold: Fold,
+    prepared: Mapping[str, PreparedCase],
+    predictor: Predictor,
+    test: Judged,
+    validation: Judged,
+) -> dict[str, Any]:
+    """Write predictions.csv, examples and metrics.json; return the metrics."""
+    study, task = setup.study, predictor.task
+    write_predictions(out / "predictions.csv", [*validation.rows, *test.rows])
+    write_examples(out / "examples", predictor, cohort, prepared, test, out / "predicted")
+    training_truth = [t for case in cohort.only(fold.train) for t in truth_of(case)]
+    metrics = judgement(study, cohort, predictor, test, training_truth)
+    if validation.rows:
+        metrics["validation"] = metrics_of(validation, task, study, study.evaluate.by)
+    write_json(out / "metrics.json", metrics)
+    return metrics
+
+
+def judgement(
+    study: Study, cohort: Cohort, predictor: Predictor, test: Judged, training_truth: Sequence[Any] = ()
+) -> dict[str, Any]:
+    """Return the content of ``metrics.json`` for judged test cases."""
+    task, by = predictor.task, study.evaluate.by
+    if not test.rows:
+        return {"test": {}}
+    metrics: dict[str, Any] = {"test": metrics_of(test, task, study, by)}
+    if by == "subject":
+        metrics["test_by_case"] = metrics_of(test, task, study, "case")
+    baseline = baseline_of(test, task, study, training_truth or None, by)  # type: ignore[arg-type]
+    if baseline:
+        metrics["baseline"] = baseline
+    if study.evaluate.subgroups:
+        metrics["subgroups"] = subgroups_of(test, task, study, cohort.cases)
+    return metrics
+
+
+def keep_label_maps(folder: Path) -> Callable[[Any, Any, Scan | None], None]:
+    """Return a function that writes each case's label map into ``folder``."""
+
+    def look(case: Any, answer: Any, labels: Scan | None) -> None:
+        if labels is not None:
+            write_scan(labels, folder / f"{case.id}.nii.gz")
+
+    return look

@@ -1,0 +1,125 @@
+"""The files of a run folder, written whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from voxtempo.assess import as_json
+from voxtempo.cohort import dump_study
+from voxtempo.cohort.study import Study
+from voxtempo.errors import StudyError
+from voxtempo.inference.judge import Row
+from voxtempo.scans.atomic import atomic_file
+
+LIBRARIES = ("numpy", "scipy", "numba", "nibabel", "pydicom", "SimpleITK", "scikit-learn")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with atomic_file(path) as file:
+        file.write(text.encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write figures and plain values as JSON; what is undefined is null."""
+    write_text(path, json.dumps(as_json(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as CSV; the columns are those of all rows in order of appearance."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n", restval="")
+    writer.writeheader()
+    writer.writerows([{key: _plain(value) for key, value in row.items()} for row in rows])
+    write_text(path, text.getvalue())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.6g}"
+    return value
+
+
+def write_predictions(path: Path, rows: Sequence[Row]) -> None:
+    """Write one row a case (or event); the status comes last."""
+    write_csv(path, [{**{k: v for k, v in row.items() if k != "status"}, "status": row["status"]} for row in rows])
+
+
+def claim_folder(folder: Path, study: Study, fold: str) -> bool:
+    """Make a run folder, or take up the one that is there; return whether it holds a finished run of this very study.
+
+    Raises
+    ------
+    StudyError : the folder holds a run of another study, or other files.
+    """
+    text = f"# VoxTempo study, complete; {fold}\n" + dump_study(study)
+    path = folder / "study.yaml"
+    if path.is_file():
+        if path.read_text(encoding="utf-8") != text:
+            raise StudyError(
+                f"{folder} holds a run of another study, of other settings or of another fold. Choose another --out, or "
+                "delete that folder."
+            )
+        return (folder / "manifest.json").is_file()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StudyError(f"{folder} exists and is no run folder. Choose another --out.")
+    write_text(path, text)
+    return False
+
+
+def manifest(study: Study, fold: dict[str, Any], plan: Sequence[str], **more: Any) -> dict[str, Any]:
+    """Return what is to be remembered of how a run came to be."""
+    return {
+        "voxtempo": version("voxtempo"),
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "command": "voxtempo " + " ".join(sys.argv[1:]),
+        "study": study.name,
+        "task": study.task,
+        "seed": study.train.seed,
+        "fold": fold,
+        "machine": machine(),
+        "plan": list(plan),
+        **more,
+    }
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that shape the numbers."""
+    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+
+
+def machine() -> dict[str, Any]:
+    """Return what this machine is."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
+    return {"processor": _processor(), "cores": os.cpu_count(), "memory_gb": round(pages / 2**30, 1), "system": platform.system()}
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def peak_memory_mb() -> float | None:
+    """Return the largest memory this process has had, in MiB, where the system tells."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)

@@ -1,0 +1,124 @@
+"""Everything about a study that is known before a network exists: cases, duplicates, geometry, plan, folds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from voxtempo.cohort import (
+    Cohort,
+    DuplicateReport,
+    Fold,
+    GeometryReport,
+    Problem,
+    Study,
+    build_cohort,
+    check_folds,
+    check_geometry,
+    duplicate_problems,
+    find_duplicates,
+    join_duplicates,
+    make_folds,
+    refuse_leaks,
+)
+from voxtempo.errors import CohortError, StudyError
+from voxtempo.planning import Plan, complete
+from voxtempo.prepare import PreparedCase, build_steps, prepare_cohort
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A study ready to be prepared and trained.
+
+    Parameters
+    ----------
+    plan : the complete study, with reasons and cost.
+    cohort : with duplicates joined into groups.
+    duplicates, geometry : what was found.
+    folds : every way to divide the cohort.
+    problems : all that a reader of the results should know.
+    """
+
+    plan: Plan
+    cohort: Cohort
+    duplicates: DuplicateReport
+    geometry: GeometryReport
+    folds: tuple[Fold, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def study(self) -> Study:
+        """The complete study."""
+        return self.plan.study
+
+    def fold(self, index: int) -> Fold:
+        """Return fold ``index``.
+
+        Raises
+        ------
+        StudyError : there is no such fold.
+        """
+        if not 0 <= index < len(self.folds):
+            raise StudyError(f"There is no fold {index}: this study has folds 0 to {len(self.folds) - 1}.")
+        return self.folds[index]
+
+
+def set_up(study: Study, workers: int = 2) -> Setup:
+    """Read the cohort, look for what would make the result untrue, plan what is open, and divide.
+
+    Raises
+    ------
+    CohortError : scans that cannot be read or compared; the message lists them.
+    LeakageError : a split that leaks.
+    """
+    cohort = build_cohort(study)
+    geometry = check_geometry(cohort, workers)
+    errors = [problem for problem in geometry.problems if problem.severity == "error"]
+    if errors:
+        listed = " ".join(f"{problem.where}: {problem.message}" for problem in errors[:5])
+        more = f" ... and {len(errors) - 5} more (see 'voxtempo check')." if len(errors) > 5 else ""
+        raise CohortError(listed + more)
+    duplicates = find_duplicates(cohort, workers)
+    cohort = join_duplicates(cohort, duplicates)
+    plan = plan_study(study, cohort, geometry)
+    folds = make_folds(cohort, study.split)
+    for fold in folds:
+        refuse_leaks(cohort, fold, duplicates)
+    problems = (
+        *geometry.problems,
+        *duplicate_problems(cohort, duplicates, study.split.column),
+        *check_folds(cohort, folds),
+    )
+    return Setup(plan, cohort, duplicates, geometry, folds, problems)
+
+
+def plan_study(study: Study, cohort: Cohort, geometry: GeometryReport) -> Plan:
+    """Return the completed study, from the headers of its scans (cases that could not be read are left out)."""
+    headers = [next(iter(geometry.headers[case.id].values())) for case in cohort if geometry.headers.get(case.id)]
+    if not headers:
+        raise CohortError("No scan of this cohort could be read, so nothing can be planned. See the errors above.")
+    return complete(study, cohort, [header.geometry for header in headers], [header.volumes for header in headers])
+
+
+def prepare(setup: Setup, cache: Path | None = None, workers: int = 2, say: Callable[[int, int], None] | None = None) -> dict[str, PreparedCase]:
+    """Prepare every case of a study, or find it prepared."""
+    return prepare_cohort(
+        setup.cohort.cases,
+        build_steps(setup.study.prepare or []),
+        cache,
+        channels=list(setup.study.cohort.scans),
+        workers=workers,
+        progress=None if say is None else lambda done, total, case_id: say(done, total),
+        series=setup.study.cohort.series,
+    )
+
+
+def whole_fold(setup: Setup) -> Fold:
+    """Return the fold that describes all folds together: every case that is ever tested is the test."""
+    tested = tuple(dict.fromkeys(i for fold in setup.folds for i in fold.test))
+    held = set(tested)
+    rest = tuple(case.id for case in setup.cohort if case.id not in held)
+    return Fold(-1, "all folds", rest, (), tested)

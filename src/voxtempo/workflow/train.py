@@ -1,0 +1,182 @@
+"""From a study to a finished run folder: prepare, fit, judge, write, report."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from voxtempo.cohort import Fold, Study, summarise, write_split
+from voxtempo.inference import Predictor, Run
+from voxtempo.learning import backend
+from voxtempo.learning.fit import Watch
+from voxtempo.learning.tensorboard import scalar_log
+from voxtempo.learning.train import Trained, train_fold
+from voxtempo.learning.weights import write_weights
+from voxtempo.planning import explain
+from voxtempo.prepare import build_steps, step_records
+from voxtempo.report import write_report
+from voxtempo.scans import content_hash
+from voxtempo.workflow.judging import judge_folds, judge_run
+from voxtempo.workflow.records import (
+    claim_folder,
+    library_versions,
+    manifest,
+    peak_memory_mb,
+    write_csv,
+    write_json,
+    write_text,
+)
+from voxtempo.workflow.setup import Setup, prepare, set_up, whole_fold
+from voxtempo.workflow.voice import Voice
+
+
+def train_study(
+    study: Study,
+    out: Path,
+    fold: int | str | None = None,
+    *,
+    cache: Path | None = None,
+    workers: int = 2,
+    voice: Voice | None = None,
+) -> Run:
+    """Train a study and return its finished run. A run that was interrupted goes on where it stopped.
+
+    Parameters
+    ----------
+    study : from ``load_study``.
+    out : run folder; made if it does not exist.
+    fold : number of the fold, "all", or None for fold 0.
+    cache : folder of prepared cases.
+    workers : processes that prepare.
+    voice : progress.
+
+    Raises
+    ------
+    VoxTempoError : what is wrong with the study, the data or the folder.
+    Interrupted : asked to stop; the same call continues.
+    """
+    voice = voice or Voice()
+    setup = set_up(study, workers)
+    for line in explain(setup.plan):
+        voice.say(line)
+    if fold == "all":
+        train_all_folds(setup, out, cache, workers, voice)
+    else:
+        if fold is None and len(setup.folds) > 1:
+            voice.say(f"fold: 0 of {len(setup.folds)} (--fold K chooses another, --fold all runs all)")
+        train_one_fold(setup, out, int(fold or 0), cache, workers, voice)
+    return Run(out)
+
+
+def train_one_fold(
+    setup: Setup, out: Path, index: int, cache: Path | None = None, workers: int = 2, voice: Voice | None = None
+) -> None:
+    """Train one fold into a run folder."""
+    voice = voice or Voice()
+    fold = setup.fold(index)
+    if claim_folder(out, setup.study, f"fold {index}"):
+        voice.say(f"{out}: already finished")
+        return
+    _write_beginning(out, setup, fold)
+    clock = time.monotonic()
+    prepared = prepare(setup, cache, workers, lambda done, total: voice.bar("prepare", done, total, ""))
+    seconds = {"prepare": time.monotonic() - clock}
+    trained = train_fold(setup.study, setup.cohort, fold, prepared, out / "checkpoints", _watch(setup, out, voice))
+    seconds["train"] = trained.progress.seconds
+    write_text(out / "network.json", trained.recipe.dumps())
+    write_weights(trained.model, out / "weights.safetensors")
+    write_csv(out / "history.csv", trained.progress.history)
+    clock = time.monotonic()
+    predictor = Predictor([trained.model], [trained.recipe], setup.study)
+    judge_run(out, setup, fold, prepared, predictor, voice)
+    seconds["evaluate"] = time.monotonic() - clock
+    write_json(out / "manifest.json", _manifest(setup, fold, trained, seconds))
+    write_report(out)
+
+
+def train_all_folds(
+    setup: Setup, out: Path, cache: Path | None = None, workers: int = 2, voice: Voice | None = None
+) -> None:
+    """Train every fold into ``fold-K`` folders and judge them together.
+
+    With a fixed test set the folds' networks answer together on it; without one every case was the test once, and those
+    answers are pooled.
+    """
+    voice = voice or Voice()
+    if claim_folder(out, setup.study, "all folds"):
+        voice.say(f"{out}: already finished")
+        return
+    whole = whole_fold(setup)
+    _write_beginning(out, setup, whole)
+    for fold in setup.folds:
+        voice.say(f"fold {fold.index}: {fold.name}")
+        train_one_fold(setup, out / f"fold-{fold.index}", fold.index, cache, workers, voice)
+    clock = time.monotonic()
+    prepared = prepare(setup, cache, workers)
+    run = Run(out)
+    judge_folds(run, setup, whole, prepared, voice)
+    histories = [_read_manifest(member) for member in run.members]
+    seconds = {key: sum(h["seconds"][key] for h in histories) for key in ("prepare", "train")}
+    seconds["evaluate"] = sum(h["seconds"]["evaluate"] for h in histories) + time.monotonic() - clock
+    record = manifest(
+        setup.study,
+        {"index": "all", "name": f"all {len(setup.folds)} folds"},
+        explain(setup.plan),
+        backend=histories[0]["backend"],
+        versions=histories[0]["versions"],
+        network=histories[0]["network"],
+        inputs=histories[0]["inputs"],
+        seconds=seconds,
+        peak_memory_mb=max(h["peak_memory_mb"] or 0 for h in histories),
+    )
+    write_json(out / "manifest.json", record)
+    write_report(out)
+
+
+def _write_beginning(out: Path, setup: Setup, fold: Fold) -> None:
+    """Write what is known before training."""
+    write_split(out / "split.csv", setup.cohort, fold)
+    write_json(out / "cohort.json", summarise(setup.cohort, fold, setup.problems))
+    write_json(out / "prepare.json", {"steps": step_records(build_steps(setup.study.prepare or []))})
+
+
+def _watch(setup: Setup, out: Path, voice: Voice) -> Watch:
+    epochs = setup.study.train.epochs or 1
+    rows: list[dict[str, float]] = []
+    log = scalar_log(out / "tensorboard") if setup.study.train.tensorboard else None
+
+    def after_epoch(row: dict[str, float]) -> None:
+        rows.append(row)
+        if log is not None:
+            log(row)
+        figures = "  ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in row.items() if k not in ("epoch", "rate", "seconds"))
+        left = (epochs - row["epoch"]) * row["seconds"] / 60
+        voice.say(f"epoch {row['epoch']:.0f}/{epochs}  {figures}  {row['seconds']:.1f} s  (at most {left:.0f} min left)")
+
+    return Watch(after_epoch, lambda done, total, loss: voice.bar("train", done, total, f"loss {loss:.4f}"))
+
+
+def _manifest(setup: Setup, fold: Fold, trained: Trained, seconds: Mapping[str, float]) -> dict[str, Any]:
+    progress = trained.progress
+    files = sorted({path for case in setup.cohort for path in (*case.scans.values(), *([case.mask] if case.mask else []))})
+    versions = backend.versions()
+    return manifest(
+        setup.study,
+        {"index": fold.index, "name": fold.name},
+        explain(setup.plan),
+        backend=next(name for name in versions if name != "keras"),
+        versions={**versions, **library_versions()},
+        accelerator=backend.accelerator(),
+        network={"name": trained.recipe.name, "parameters": int(trained.model.count_params())},
+        inputs={str(path): content_hash(path) for path in files},
+        seconds={key: round(value, 1) for key, value in seconds.items()},
+        epochs={"done": progress.epoch, "best": progress.best_epoch},
+        peak_memory_mb=peak_memory_mb(),
+    )
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "manifest.json").read_text(encoding="utf-8")))

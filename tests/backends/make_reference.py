@@ -1,0 +1,74 @@
+"""What every backend must compute: a small case of every network, with weights and inputs that depend on nothing.
+
+Run as a script, on TensorFlow, to write ``reference.npz`` anew after a network has been added or changed::
+
+    python tests/backends/make_reference.py
+"""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from voxtempo.learning.losses import build_loss
+from voxtempo.networks import build_network, head_for, networks
+from voxtempo.networks.keras_seam import keras
+
+FILE = Path(__file__).with_name("reference.npz")
+SHAPES = {"slice": (16, 12, 1), "volume": (12, 10, 9, 1), "series": (3, 9, 8, 4, 1)}
+OUTPUTS = {"classify": 3, "regress": 1, "segment": 2}
+CASES = [f"{name}-{task}" for name in networks for task in networks[name].tasks]
+
+
+def build(case: str) -> keras.Model:
+    """Return the case's network with weights drawn from its name."""
+    name, task = case.rsplit("-", 1)
+    model = build_network(name, SHAPES[networks[name].input], head_for(task, OUTPUTS[task]))
+    rng = np.random.default_rng(zlib.crc32(case.encode()))
+    for variable in model.weights:
+        shape, kind = tuple(variable.shape), variable.path.rsplit("/", 1)[-1]
+        value = rng.normal(size=shape)
+        if "kernel" in kind:
+            value *= np.sqrt(1.5 / np.prod(shape[:-1]))
+        elif kind == "moving_variance":
+            value = np.exp(0.3 * value)
+        else:
+            value = 0.1 * value + (kind == "gamma")
+        variable.assign(value.astype(np.float32))
+    return model
+
+
+def samples(case: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return two inputs and their truth."""
+    name, task = case.rsplit("-", 1)
+    rng = np.random.default_rng(1)
+    shape = SHAPES[networks[name].input]
+    x = rng.normal(size=(2, *shape)).astype(np.float32)
+    if task == "regress":
+        return x, np.array([[0.5], [-0.5]], np.float32)
+    return x, np.array([0, 2]) if task == "classify" else rng.integers(0, 2, (2, *shape[:-1]))
+
+
+def compute(case: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the logits, and the losses of three steps of gradient descent on the same two samples."""
+    model, (x, y) = build(case), samples(case)
+    logits = keras.ops.convert_to_numpy(model(x, training=False))
+    compiled = keras.backend.backend() == "jax"
+    model.compile(keras.optimizers.SGD(0.01), build_loss(case.rsplit("-", 1)[1]), jit_compile=compiled)
+    return logits, np.array([float(model.train_on_batch(x, y)) for _ in range(3)], np.float32)
+
+
+def main() -> None:
+    """Write the reference."""
+    arrays = {}
+    for case in CASES:
+        logits, losses = compute(case)
+        arrays[f"{case}/logits"], arrays[f"{case}/losses"] = logits.astype(np.float32), losses
+    np.savez_compressed(FILE, **arrays)
+    print(f"{FILE}: {len(CASES)} cases, {FILE.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""What every network of the zoo must do; a new one is tested by being registered."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from voxtempo.errors import StudyError
+from voxtempo.learning.losses import build_loss
+from voxtempo.learning.weights import assign_variables, load_arrays, read_variables, save_arrays
+from voxtempo.networks import build_features, build_network, head_for, networks
+
+SHAPES = {"slice": (32, 24, 2), "volume": (16, 20, 12, 2), "series": (3, 16, 12, 8, 2)}
+AWKWARD = {"slice": [(9, 33, 1)], "volume": [(17, 21, 1, 1), (8, 30, 5, 3)], "series": [(1, 17, 9, 1, 1)]}
+OUTPUTS = {"classify": 3, "regress": 1, "segment": 3}
+EVERY = [(name, task) for name in networks for task in networks[name].tasks]
+EACH = [(name, networks[name].tasks[0]) for name in networks]
+
+
+def build(name: str, task: str, shape: tuple[int, ...] | None = None, **settings: object):
+    return build_network(name, shape or SHAPES[networks[name].input], head_for(task, OUTPUTS[task]), **settings)
+
+
+def samples(name: str, count: int, seed: int = 0) -> np.ndarray:
+    shape = SHAPES[networks[name].input]
+    return np.random.default_rng(seed).normal(size=(count, *shape)).astype(np.float32)
+
+
+def truth(task: str, count: int, shape: tuple[int, ...]) -> np.ndarray:
+    rng = np.random.default_rng(1)
+    if task == "classify":
+        return np.arange(count) % 3
+    if task == "regress":
+        return rng.normal(size=(count, 1)).astype(np.float32)
+    return rng.integers(0, 3, (count, *shape[:-1]))
+
+
+@pytest.mark.parametrize(("name", "task"), EVERY)
+def test_gives_float32_logits_of_the_right_shape(name: str, task: str) -> None:
+    card = networks[name]
+    for shape in [SHAPES[card.input], *AWKWARD[card.input]]:
+        model = build(name, task, shape)
+        assert model.output.shape[1:] == head_for(task, OUTPUTS[task]).output_shape(shape)
+        assert model.output.dtype == "float32"
+
+
+@pytest.mark.parametrize("name", networks)
+def test_card_is_complete(name: str) -> None:
+    card = networks[name]
+    assert card.summary.endswith(".")
+    assert "References" in card.description
+    assert any(year in card.source for year in map(str, range(1980, 2030)))
+    for option in card.options:
+        assert option.name in card.description, f"{name}: the docstring does not explain '{option.name}'"
+        assert card.validate({option.name: option.default}) == {option.name: option.default}
+
+
+@pytest.mark.parametrize("name", networks)
+def test_levels_run_from_fine_to_coarse(name: str) -> None:
+    _, features = build_features(name, SHAPES[networks[name].input])
+    sizes = [np.prod(level.shape[1:-1]) for level in features.levels]
+    assert sizes == sorted(sizes, reverse=True)
+    assert features.levels or features.vector is not None
+
+
+@pytest.mark.parametrize(("name", "task"), EACH)
+def test_overfits_a_handful_of_samples(name: str, task: str) -> None:
+    import keras
+
+    model = build(name, task)
+    x = samples(name, 3)
+    y = truth(task, 3, x.shape[1:])
+    model.compile(keras.optimizers.Adam(3e-3), build_loss(task), jit_compile=False)
+    first = model.train_on_batch(x, y)
+    for _ in range(150):
+        last = model.train_on_batch(x, y)
+        if last < 0.1 * first:
+            return
+    pytest.fail(f"the loss only fell from {first:.3f} to {last:.3f}")
+
+
+@pytest.mark.parametrize(("name", "task"), EACH)
+def test_a_batch_equals_its_samples_one_by_one(name: str, task: str) -> None:
+    model, x = build(name, task), samples(name, 3)
+    together = model.predict_on_batch(x)
+    alone = np.concatenate([model.predict_on_batch(x[i : i + 1]) for i in range(3)])
+    np.testing.assert_allclose(together, alone, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "task"), EACH)
+def test_bfloat16_gives_finite_float32_logits_near_the_float32_ones(name: str, task: str) -> None:
+    import keras
+
+    exact, coarse = build(name, task), build(name, task, precision="bfloat16")
+    assert keras.config.dtype_policy().name == "float32"
+    assert coarse.layers[1].compute_dtype == "bfloat16"
+    assert all(w.dtype == "float32" for w in coarse.weights)
+    x = samples(name, 2)
+    expected, found = exact.predict_on_batch(x), coarse.predict_on_batch(x)
+    assert found.dtype == np.float32
+    assert np.isfinite(found).all()
+    assert np.abs(found - expected).mean() < 0.1 * expected.std() + 0.02
+
+
+@pytest.mark.parametrize(("name", "task"), EACH)
+def test_the_seed_decides_the_weights(name: str, task: str) -> None:
+    first, again, other = (list(read_variables(build(name, task, seed=s).weights).values()) for s in (1, 1, 2))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+    random = [w.ravel() for w in first if np.unique(w).size > 1]
+    assert len({w[:4].tobytes() for w in random}) == len(random), "two layers drew the same weights"
+
+
+@pytest.mark.parametrize(("name", "task"), EACH)
+def test_survives_keras_own_file(name: str, task: str, tmp_path: Path) -> None:
+    import keras
+
+    model, x = build(name, task), samples(name, 1)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_allclose(again.predict_on_batch(x), model.predict_on_batch(x), atol=1e-5)
+
+
+def test_weights_come_back_in_a_fresh_process(tmp_path: Path) -> None:
+    rng = np.random.default_rng(8)
+    for name, task in EACH:
+        model, x = build(name, task), samples(name, 2)
+        for weight in model.weights:
+            weight.assign(rng.uniform(0.1, 0.2, weight.shape))
+        save_arrays(tmp_path / f"{name}.safetensors", read_variables(model.weights))
+        np.save(tmp_path / f"{name}.npy", model.predict_on_batch(x))
+    subprocess.run([sys.executable, __file__, str(tmp_path)], check=True, timeout=300)
+    for name, _ in EACH:
+        before, after = (np.load(tmp_path / f"{name}{end}.npy") for end in ("", "-again"))
+        np.testing.assert_allclose(after, before, rtol=1e-4)
+
+
+def predict_again(folder: Path) -> None:
+    for name, task in EACH:
+        model = build(name, task)
+        assign_variables(model.weights, load_arrays(folder / f"{name}.safetensors"), name)
+        np.save(folder / f"{name}-again.npy", model.predict_on_batch(samples(name, 2)))
+
+
+@pytest.mark.parametrize("name", networks)
+def test_what_does_not_fit_is_refused(name: str) -> None:
+    card = networks[name]
+    with pytest.raises(StudyError, match=f"takes a {card.input}"):
+        build_network(name, (4, 4), head_for("classify", 2))
+    with pytest.raises(StudyError, match=f"'{name}' has no option 'nonsense'"):
+        build(name, card.tasks[0], options={"nonsense": 1})
+    for task in {"classify", "regress", "segment"} - set(card.tasks):
+        with pytest.raises(StudyError, match=f"cannot {task}"):
+            build(name, task)
+
+
+def test_names_are_suggested() -> None:
+    with pytest.raises(StudyError, match="Did you mean 'unet3d'"):
+        networks["unet_3d"]
+
+
+def test_listing_the_zoo_loads_no_framework() -> None:
+    code = (
+        "import sys; from voxtempo.networks import networks; from voxtempo.learning.losses import losses, choose_loss;"
+        "[networks[n].options for n in networks]; list(losses); choose_loss('segment');"
+        "assert not {'keras', 'tensorflow', 'jax', 'torch'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+if __name__ == "__main__":
+    predict_again(Path(sys.argv[1]))

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from voxtempo.errors import ScanError, StudyError
+from voxtempo.prepare import build_steps, run_steps
+from voxtempo.scans import Geometry, Scan
+
+
+def normalised(data, **options):
+    scan = Scan(data, Geometry.from_spacing(data.shape[1:4]), 2.0 if data.shape[0] > 1 else None, source="a.nii")
+    result, (decision,) = run_steps(scan, build_steps([{"normalise": options}]))
+    return result.data, decision
+
+
+@pytest.fixture
+def head() -> np.ndarray:
+    """Two channels: a head of 400 +- 50 (and ten times it) in air of 0 to 10."""
+    rng = np.random.default_rng(0)
+    data = rng.uniform(0, 10, (1, 16, 16, 16, 2)).astype(np.float32)
+    data[:, 4:12, 4:12, 4:12] = rng.normal(400, 50, (1, 8, 8, 8, 2))
+    data[..., 1] *= 10
+    return data
+
+
+def test_zscore_is_per_channel(head):
+    result, _ = normalised(head)
+    for c in range(2):
+        np.testing.assert_allclose(result[..., c].ravel(), stats.zscore(head[..., c].ravel().astype(np.float64)), atol=1e-5)
+
+
+def test_within_foreground_takes_the_head_for_measure(head):
+    result, decision = normalised(head, within="foreground")
+    inside = result[:, 4:12, 4:12, 4:12]
+    np.testing.assert_allclose(inside.mean(axis=(0, 1, 2, 3)), 0, atol=1e-4)
+    np.testing.assert_allclose(inside.std(axis=(0, 1, 2, 3)), 1, atol=1e-4)
+    assert result[0, 0, 0, 0, 0] < -5  # air is far below
+    assert decision["channels"][1]["centre"] == pytest.approx(4000, rel=0.02)
+
+
+def test_within_mask_leaves_zeros_zero(head):
+    head[:, :4] = 0
+    result, _ = normalised(head, within="mask")
+    assert (result[:, :4] == 0).all()
+    np.testing.assert_allclose(result[:, 4:, ..., 0].mean(), 0, atol=1e-5)
+
+
+def test_percentile_minmax_robust_and_scale(head):
+    one = head[..., :1]
+    result, _ = normalised(one, method="percentile", percentiles=[5, 90])
+    np.testing.assert_allclose(np.percentile(result, [5, 90]), [0, 1], atol=1e-5)
+    assert result.max() > 1  # nothing is clipped unasked
+    result, _ = normalised(one, method="minmax")
+    assert (result.min(), result.max()) == (0, 1)
+    result, _ = normalised(one, method="robust", within="foreground")
+    inside = result[:, 4:12, 4:12, 4:12]
+    assert np.median(inside) == pytest.approx(0, abs=1e-5)
+    assert stats.iqr(inside, scale="normal") == pytest.approx(1, abs=1e-4)
+    result, _ = normalised(one, method="scale", offset=100, factor=0.5)
+    np.testing.assert_allclose(result, (one - 100) * 0.5, rtol=1e-5)
+
+
+def test_clip_cuts_spikes_off_first(head):
+    one = head[..., :1].copy()
+    one[0, 0, 0, 0, 0] = 1e6
+    result, decision = normalised(one, method="minmax", clip=[0, 99.9])
+    assert decision["channels"][0]["clip"][1] < 1000
+    assert (result.min(), result.max()) == (0, 1)
+    assert result[0, 4:12, 4:12, 4:12].mean() > 0.5
+
+
+@pytest.mark.parametrize("method", ["zscore", "robust", "percentile", "minmax"])
+@pytest.mark.parametrize("value", [0.0, 1000.1, -3e-5, 3e7])
+def test_a_constant_image_becomes_zero(method, value):
+    for within in ("all", "foreground", "mask"):
+        result, _ = normalised(np.full((1, 5, 5, 5, 1), value, np.float32), method=method, within=within)
+        assert (result == 0).all()
+
+
+def test_no_spread_among_many_equal_voxels_is_an_error_with_a_way_out():
+    data = np.zeros((1, 10, 10, 10, 1), np.float32)
+    data[0, 0, 0] = 5
+    with pytest.raises(ScanError, match=r"a\.nii.*finds no spread.*within: mask"):
+        normalised(data, method="robust")
+
+
+@settings(max_examples=25, deadline=None)
+@given(volumes=st.integers(3, 30), level=st.floats(-1e4, 1e4), seed=st.integers(0, 100))
+def test_over_time_every_voxel_has_mean_0_and_deviation_1(volumes, level, seed):
+    data = np.random.default_rng(seed).normal(level, 10, (volumes, 3, 3, 3, 2)).astype(np.float32)
+    data[:, 0, 0, 0] = level
+    result, decision = normalised(data, axis="time")
+    expected = stats.zscore(data.astype(np.float64), axis=0)
+    np.testing.assert_allclose(result[:, 1:], expected[:, 1:], atol=1e-4)
+    assert (result[:, 0, 0, 0] == 0).all()
+    assert decision == {}
+
+
+def test_over_time_minmax_and_clip():
+    data = np.random.default_rng(0).normal(0, 1, (50, 4, 4, 4, 1)).astype(np.float32)
+    result, _ = normalised(data, axis="time", method="minmax", clip=[5, 95])
+    np.testing.assert_allclose(result.min(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(result.max(axis=0), 1, atol=1e-6)
+    assert ((result == 1).sum(axis=0) >= 2).all()
+
+
+def test_over_time_needs_time():
+    with pytest.raises(StudyError, match=r"a\.nii.*'normalise'.*single volume"):
+        normalised(np.ones((1, 3, 3, 3, 1), np.float32), axis="time")
+
+
+def test_nan_is_named_and_fill_nan_mends_it():
+    data = np.random.default_rng(0).normal(5, 1, (1, 4, 4, 4, 1)).astype(np.float32)
+    data[0, 0, 0, :2, 0] = np.nan, np.inf
+    with pytest.raises(ScanError, match=r"a\.nii: 2 of 64 voxels.*fill_nan"):
+        normalised(data)
+    scan = Scan(data, Geometry.from_spacing((4, 4, 4)))
+    result, (decision, _) = run_steps(scan, build_steps([{"fill_nan": 5}, "normalise"]))
+    assert decision == {"replaced": 2}
+    assert np.isfinite(result.data).all()
