@@ -74,6 +74,15 @@ def test_gaussian_noise_statistics():
     assert np.corrcoef(difference[0].ravel(), difference[1].ravel())[0, 1] == pytest.approx(0, abs=0.02)
 
 
+def test_noise_draws_its_kind_and_amount():
+    drawn = [
+        transforms["noise"](amount=0.3, kind="rician").draw(np.random.default_rng(i), SHAPE, (1, 1, 1))
+        for i in range(50)
+    ]
+    assert {d["kind"] for d in drawn} == {"rician"}
+    assert 0.25 < max(d["amount"] for d in drawn) <= 0.3
+
+
 @pytest.mark.parametrize("offset", [0.0, -1.3])
 def test_rician_noise_is_rayleigh_without_signal(offset):
     image = np.zeros((1, 60, 60, 60, 1), np.float32)

@@ -70,8 +70,8 @@ def test_templates(tmp_path: Path):
     template = "{site}/{id}{{raw}}.nii"
     assert fill(template, table.rows[0], tmp_path, "k", table) == tmp_path / "x" / "a{raw}.nii"
     assert fill(template, table.rows[1], tmp_path, "k", table) is None
-    with pytest.raises(CohortError, match=r"'cohort.scans.t1' names the column 'ident'.*Did you mean 'id'"):
-        fill("{ident}.nii", table.rows[0], tmp_path, "cohort.scans.t1", table)
+    with pytest.raises(CohortError, match=r"'cohort.scans.t1' names the column 'idd'.*Did you mean 'id'"):
+        fill("{idd}.nii", table.rows[0], tmp_path, "cohort.scans.t1", table)
     for bad in ("{id", "{}", "{id.real}x{0", "{id!r}", "{id:03d}"):
         with pytest.raises(CohortError, match="template"):
             template_columns(bad, "cohort.scans.t1")

@@ -30,7 +30,9 @@ def head() -> np.ndarray:
 def test_zscore_is_per_channel(head):
     result, _ = normalised(head)
     for c in range(2):
-        np.testing.assert_allclose(result[..., c].ravel(), stats.zscore(head[..., c].ravel().astype(np.float64)), atol=1e-5)
+        np.testing.assert_allclose(
+            result[..., c].ravel(), stats.zscore(head[..., c].ravel().astype(np.float64)), atol=1e-5
+        )
 
 
 def test_within_foreground_takes_the_head_for_measure(head):
@@ -94,8 +96,8 @@ def test_over_time_every_voxel_has_mean_0_and_deviation_1(volumes, level, seed):
     data = np.random.default_rng(seed).normal(level, 10, (volumes, 3, 3, 3, 2)).astype(np.float32)
     data[:, 0, 0, 0] = level
     result, decision = normalised(data, axis="time")
-    expected = stats.zscore(data.astype(np.float64), axis=0)
-    np.testing.assert_allclose(result[:, 1:], expected[:, 1:], atol=1e-4)
+    expected = stats.zscore(data[:, 1:].astype(np.float64), axis=0)
+    np.testing.assert_allclose(result[:, 1:], expected, atol=1e-4)
     assert (result[:, 0, 0, 0] == 0).all()
     assert decision == {}
 

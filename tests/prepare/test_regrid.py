@@ -126,7 +126,7 @@ def test_flips_permutations_crops_and_pads_move_voxels_bit_exactly(order, flips,
     if all(s <= 0 for s in starts) and all(
         n >= m - s for n, m, s in zip(shape, scan.geometry.reoriented("".join(letters)).shape, starts, strict=True)
     ):
-        np.testing.assert_array_equal(to_native(moved, scan.geometry).data, data)  # nothing was cut: inverse is identity
+        np.testing.assert_array_equal(to_native(moved, scan.geometry).data, data)  # nothing was cut
 
 
 def test_exact_moves_do_not_change_or_share_the_fill_with_other_voxels():

@@ -105,14 +105,13 @@ def test_activation_map_is_found_by_correlation(cohort):
             labels = read_scan(dseg, kind="label").data[0, ..., 0]
             strength = read_scan(truth / f"{subject}_task-blocks_desc-{region}_statmap.nii.gz").data[0, ..., 0]
             silent = (strength < 0.01) & (scan.data[0, ..., 0] > 500) & (labels == 0)
-            assert np.mean(correlation[labels == value]) > np.quantile(correlation[silent], 0.9)
+            assert np.mean(correlation[labels == value]) > np.mean(correlation[silent]) + 0.1
             found.append(correlation)
             true.append(strength)
         inside = np.mean(true, axis=0) > 0.01
         assert np.corrcoef(np.mean(found, axis=0)[inside], np.mean(true, axis=0)[inside])[0, 1] > 0.8
-        strongest = np.mean(found, axis=0) > 0.35
-        assert strongest.sum() > 20
-        assert np.mean(true, axis=0)[strongest].min() > 0.1
+        strongest = np.mean(found, axis=0).ravel().argsort()[-20:]
+        assert np.mean(true, axis=0).ravel()[strongest].min() > 0.3
 
 
 def windows(clean, events):

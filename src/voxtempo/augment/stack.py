@@ -162,4 +162,5 @@ def _build(named: Named) -> Transform:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join([named.name, *(str(part) for part in first["loc"])])
-        raise StudyError(f"augment: {where}: {first['msg'].removeprefix('Value error, ')} (found {first['input']!r}).") from None
+        reason = first["msg"].removeprefix("Value error, ")
+        raise StudyError(f"augment: {where}: {reason} (found {first['input']!r}).") from None

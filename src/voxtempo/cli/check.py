@@ -4,96 +4,103 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from voxtempo.cohort import Cohort, DuplicateReport, Fold, GeometryReport, Problem
+    from voxtempo.cohort import Cohort, DuplicateReport, Fold, GeometryReport, Problem, Study
 
 MANY_SHOWN = 4
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb to the command line."""
+def add(subparsers: Any) -> None:
+    """Add the verb."""
     parser = subparsers.add_parser(
-        "check", help="resolve and explain a study; find leaks and faults; estimate memory and time",
-        description="Resolves and explains a study: cohort, geometry, labels, duplicates, leakage, split, plan. "
+        "check",
+        help="resolve and explain a study; find leaks and faults; predict memory and time",
+        description="Resolve and explain a study: cohort, geometry, labels, duplicates, leakage, split, plan and cost. "
         "The exit status is 1 if errors were found.",
-    )  # fmt: skip
-    parser.add_argument("study", nargs="?", metavar="STUDY", help="the study file (YAML)")
-    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="A.B=C", help="override a value")
-    parser.add_argument("--quick", action="store_true", help="headers only: no duplicates, no label values")
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads that read scans (default: 2)")
-    parser.add_argument("--schema", action="store_true", help="print the JSON schema of study files, and stop")
+    )
+    parser.add_argument("study", nargs="?", metavar="STUDY", help="study file (YAML)")
+    parser.add_argument(
+        "--set", dest="overrides", action="append", default=[], metavar="A.B=C", help="override a value; repeatable"
+    )
+    parser.add_argument("--quick", action="store_true", help="read headers only: no duplicates, no label values")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads that read scans (default 2)")
+    parser.add_argument("--schema", action="store_true", help="print the JSON schema of study files and stop")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print everything about a study; return 1 if an error was found."""
     from voxtempo import cohort as room
-    from voxtempo.errors import StudyError
+    from voxtempo.cli.console import Console
+    from voxtempo.errors import StudyError, VoxTempoError
+    from voxtempo.planning import explain, plan_study
 
     if args.schema:
         print(json.dumps(room.study_schema(), indent=2))
         return 0
     if args.study is None:
         raise StudyError("Give a study file: voxtempo check STUDY. ('voxtempo check --schema' prints the schema.)")
-    study = room.load_study(args.study, args.settings)
-    _title(f"Study {study.name}")
-    print(room.dump_study(study).rstrip())
+    study = room.load_study(args.study, args.overrides)
     cohort = room.build_cohort(study)
-    problems = list(cohort.problems)
+    geometry = room.check_geometry(cohort, args.workers)
+    problems = [*cohort.problems, *geometry.problems]
+    plan = None
+    try:
+        plan = plan_study(study, cohort, geometry)
+    except VoxTempoError as error:
+        problems.append(room.Problem("error", "plan", str(error)))
+    _title(f"Study {study.name}")
+    print(room.dump_study(plan.study if plan else study).rstrip())
     _title("Cohort")
     _print_cohort(cohort)
-
     _title("Geometry")
-    geometry = room.check_geometry(cohort, args.workers)
     _print_geometry(geometry)
-    problems += geometry.problems
-
     duplicates = None
     if not args.quick:
-        readable = {problem.where for problem in geometry.problems if problem.severity == "error"}
-        if study.task == "segment":
-            problems += room.check_masks(cohort, args.workers, _progress("label maps"))
-        _title("Duplicates and leakage")
-        duplicates = room.find_duplicates(cohort, args.workers, _progress("decoding images"))
+        console = Console()
+        _title("Duplicates")
+        problems += room.check_masks(cohort, args.workers, lambda done, total: console.bar("label maps", done, total))
+        duplicates = room.find_duplicates(cohort, args.workers, lambda done, all_: console.bar("images", done, all_))
+        console.close()
         cohort = room.join_duplicates(cohort, duplicates)
         _print_duplicates(cohort, duplicates, study.split.column)
-        found = room.duplicate_problems(cohort, duplicates, study.split.column)
-        shuffled = study.cohort.target.shuffle is not None
-        problems += [p for p in found if p.where not in readable and not (shuffled and "different truths" in p.message)]
-
+        problems += _duplicate_problems(study, cohort, duplicates, problems)
     _title("Split")
-    folds = room.make_folds(cohort, study.split)
-    for fold in folds:
-        room.refuse_leaks(cohort, fold, duplicates)
-    problems += room.check_folds(cohort, folds)
-    _print_split(cohort, folds)
+    try:
+        folds = room.make_folds(cohort, study.split)
+        for fold in folds:
+            room.refuse_leaks(cohort, fold, duplicates)
+        problems += room.check_folds(cohort, folds)
+        _print_split(cohort, folds, duplicates is not None)
+    except VoxTempoError as error:
+        print("impossible, see below")
+        problems.append(room.Problem("error", "split", str(error)))
     _title("Problems")
     _print_problems(problems)
-    if geometry.headers:
-        from voxtempo.planning import explain
-
+    if plan is not None:
         _title("Plan")
-        print("\n".join(explain(study, cohort, geometry)))
+        print("\n".join(explain(plan)))
     return 1 if any(problem.severity == "error" for problem in problems) else 0
+
+
+def _duplicate_problems(
+    study: Study, cohort: Cohort, duplicates: DuplicateReport, known: list[Problem]
+) -> list[Problem]:
+    """Return what is new: not what the headers showed already, nor conflicts that permuting the truth made."""
+    from voxtempo.cohort import duplicate_problems
+
+    unreadable = {problem.where for problem in known if problem.severity == "error"}
+    if study.cohort.target.shuffle is not None:
+        duplicates = replace(duplicates, conflicts=())
+    found = duplicate_problems(cohort, duplicates, study.split.column)
+    return [problem for problem in found if problem.where not in unreadable]
 
 
 def _title(text: str) -> None:
     print(f"\n{text}\n{'-' * len(text)}")
-
-
-def _progress(what: str):  # type: ignore[no-untyped-def]
-    """Return a callback that counts on the terminal's error stream, and nothing where nobody watches."""
-    if not sys.stderr.isatty():
-        return None
-
-    def show(done: int, total: int) -> None:
-        if done % 20 == 0 or done == total:
-            sys.stderr.write(f"\r{what}: {done} of {total}" + ("\n" if done == total else ""))
-
-    return show
 
 
 def _print_table(rows: list[list[str]]) -> None:
@@ -119,6 +126,10 @@ def _print_geometry(report: GeometryReport) -> None:
         shown = [f"{value} ({count})" for value, count in list(values.items())[:MANY_SHOWN]]
         more = f" and {len(values) - MANY_SHOWN} more" if len(values) > MANY_SHOWN else ""
         print(f"{name}: {', '.join(shown)}{more}")
+        if name == "shape" and len(values) > MANY_SHOWN:
+            shapes = [header.geometry.shape for channels in report.headers.values() for header in channels.values()]
+            low, high = (" x ".join(map(str, map(pick, zip(*shapes, strict=True)))) for pick in (min, max))
+            print(f"  between {low} and {high}")
 
 
 def _print_duplicates(cohort: Cohort, report: DuplicateReport, column: str | None) -> None:
@@ -129,6 +140,9 @@ def _print_duplicates(cohort: Cohort, report: DuplicateReport, column: str | Non
         f"{report.redundant} redundant cases, {len(report.conflicts)} groups with different truths"
     )
     for straddle in straddles(cohort, report, column):
+        if not straddle.groups:
+            print(f"across '{straddle.column}': none")
+            continue
         shares = ", ".join(f"{n} of {straddle.total[name]} in {name}" for name, n in straddle.cases.items())
         print(f"across '{straddle.column}': {len(straddle.groups)} groups have members under several values ({shares})")
         for group in straddle.groups:
@@ -136,7 +150,7 @@ def _print_duplicates(cohort: Cohort, report: DuplicateReport, column: str | Non
     print(f"{len(cohort.subjects)} subjects make {len({case.group for case in cohort})} independent groups")
 
 
-def _print_split(cohort: Cohort, folds: tuple[Fold, ...]) -> None:
+def _print_split(cohort: Cohort, folds: tuple[Fold, ...], by_image: bool) -> None:
     from voxtempo.cohort import summarise
 
     rows = [["fold", "train", "validation", "test"]]
@@ -144,7 +158,7 @@ def _print_split(cohort: Cohort, folds: tuple[Fold, ...]) -> None:
         sides = [cohort.only(ids) for ids in (fold.train, fold.validation, fold.test)]
         rows.append([fold.name, *(f"{len(side)} cases, {len({c.subject for c in side})} subjects" for side in sides)])
     _print_table(rows)
-    print("no subject and no identical image stands on two sides")
+    print(f"no subject{' and no identical image' if by_image else ''} stands on two sides of any fold")
     table = summarise(cohort, folds[0])["table"]
     print(f"\n{folds[0].name}:")
     _print_table([["", *table["columns"][1:]], *([row[0], *row[2:]] for row in table["rows"])])

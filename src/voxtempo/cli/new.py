@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb to the command line."""
+def add(subparsers: Any) -> None:
+    """Add the verb."""
     parser = subparsers.add_parser(
         "new", help="write a study file from a BIDS folder, a table or a folder of scans",
         description="Writes a commented study file and says what was guessed. Existing files are kept unless --force.",

@@ -29,8 +29,8 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from voxtempo.cohort import build_cohort, cache_root, check_geometry, load_study
-    from voxtempo.errors import CohortError, StudyError
-    from voxtempo.planning import complete
+    from voxtempo.errors import StudyError
+    from voxtempo.planning import plan_study
     from voxtempo.prepare import build_steps, prepare_cohort
 
     workers = args.workers if args.workers is not None else os.cpu_count() or 1
@@ -38,14 +38,7 @@ def run(args: argparse.Namespace) -> int:
         raise StudyError(f"--workers is {workers}, expected 1 or more processes")
     study = load_study(args.study, args.set)
     cohort = build_cohort(study)
-    channels = list(study.cohort.scans)
-    report = check_geometry(cohort, workers)
-    unread = [case.id for case in cohort if channels[0] not in report.headers.get(case.id, {})]
-    if unread:
-        faults = "\n".join(f"  {p.where}: {p.message}" for p in report.problems if p.where in unread)
-        raise CohortError(f"{len(unread)} of {len(cohort)} cases cannot be read:\n{faults}")
-    headers = [report.headers[case.id][channels[0]] for case in cohort]
-    plan = complete(study, cohort, [header.geometry for header in headers], [header.volumes for header in headers])
+    plan = plan_study(study, cohort, check_geometry(cohort, workers))
     steps = build_steps(plan.study.prepare or [])
     print(f"{study.name}: {len(cohort)} cases, steps: {', '.join(step.name for step in steps) or 'none'}")
     begin = time.perf_counter()
@@ -54,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         def show(done: int, total: int, case_id: str) -> None:
             bar.update(done - bar.n)
 
-        prepared = prepare_cohort(cohort.cases, steps, args.cache, channels, workers, show, cohort.series)
+        prepared = prepare_cohort(cohort.cases, steps, args.cache, list(study.cohort.scans), workers, show, cohort.series)
     fresh = sum(case.fresh for case in prepared.values())
     size = sum({case.folder: case.bytes for case in prepared.values()}.values())
     print(

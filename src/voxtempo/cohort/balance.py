@@ -93,13 +93,16 @@ def group_profiles(cases: Sequence[Case], strata: Mapping[str, tuple[str, ...]])
 
 
 def divide(
-    profiles: Mapping[str, NDArray[np.float64]], shares: Sequence[float], rng: np.random.Generator
+    profiles: Mapping[str, NDArray[np.float64]],
+    shares: Sequence[float],
+    rng: np.random.Generator,
+    least: Sequence[int],
 ) -> list[list[str]]:
     """Return the groups in parts of about these shares, each part's profile close to its share of the total.
 
     Large groups are placed first, then those with rare levels; each goes where it adds least to the chi-squared
     distance ``sum over parts f and levels l of count[f, l]^2 / (share[f] * total[l])``. Ties are broken by ``rng``,
-    never by the order of the rows. No part stays empty while another has several groups.
+    never by the order of the rows. Afterwards, parts with fewer than ``least`` groups get small ones from the others.
     """
     names = sorted(profiles, key=natural)
     if not names:
@@ -117,8 +120,10 @@ def divide(
         best = int(np.argmin(np.round(cost, 12)))
         counts[best] += profile
         parts[best].append(name)
-    for part in parts:
-        donor = max(parts, key=len)
-        if not part and len(donor) > 1:
-            part.append(donor.pop())
+    for part, wanted in zip(parts, least, strict=True):
+        while len(part) < wanted:
+            richest = max(range(len(parts)), key=lambda i: len(parts[i]) - least[i])
+            if len(parts[richest]) <= least[richest]:
+                break
+            part.append(parts[richest].pop())
     return parts

@@ -59,7 +59,7 @@ def is_label_word(name: str) -> bool:
 def guess_truth(
     columns: dict[str, list[str]], masks: dict[str, str], events: str | None, task: str | None
 ) -> tuple[str, str] | None:
-    """Return (task, column or mask template), or None. A column named like a truth goes before label maps; of those, the first."""
+    """Return (task, column or mask template), or None; a column named like a truth goes before label maps."""
     if events and task in (None, "classify"):
         return "classify", "trial_type"
     ordered = sorted(
@@ -77,8 +77,8 @@ def guess_truth(
     if masks and (task == "segment" or (task is None and not speaking)):
         return "segment", next(iter(masks.values()))
     for column, kind in {**speaking, **usable}.items():
-        if task in (None, kind) or (task == "classify" and len(set(columns[column])) <= FEW_CLASSES):
-            return task or kind, column
+        if task in (None, kind):
+            return kind, column
     return None
 
 

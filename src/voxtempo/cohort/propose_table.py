@@ -70,7 +70,7 @@ def from_table(table: Table, path: Path, root: Path, task: str | None) -> Propos
 
 
 def _files(table: Table, root: Path, identity: str) -> tuple[dict[str, str], dict[str, str], str | None]:
-    """Return templates of scans, of label maps (fewest labels first), and of events; from path columns, else from folders named after ids."""
+    """Return templates of scans, of label maps (fewest labels first) and of events, from columns or names."""
     scans: dict[str, str] = {}
     masks: dict[str, str] = {}
     events: str | None = None

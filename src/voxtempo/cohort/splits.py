@@ -55,7 +55,7 @@ def make_folds(cohort: Cohort, split: Split) -> tuple[Fold, ...]:
     groups = {case.group for case in cohort}
     if split.test is not None:
         _enough(groups, (split.folds or 2) + 1, f"a test set and {split.folds or 'train and validation'} folds")
-        (test_groups,) = _carve(cohort.cases, strata, [split.test], rng)
+        (test_groups,) = _carve(cohort.cases, strata, [split.test], rng, left=split.folds or 2)
         test = _cases_in(cohort.cases, test_groups)
         rest = _cases_outside(cohort.cases, test_groups)
         if split.folds is None:
@@ -66,8 +66,8 @@ def make_folds(cohort: Cohort, split: Split) -> tuple[Fold, ...]:
             for i, part in enumerate(parts)
         )
     folds = split.folds or FOLDS
-    _enough(groups, max(folds, 3), f"{folds} folds with training, validation and test")
-    parts = _carve(cohort.cases, strata, [1 / folds] * folds, rng)
+    _enough(groups, max(folds, 4 if folds == 2 else 3), f"{folds} folds with training, validation and test")
+    parts = _carve(cohort.cases, strata, [1 / folds] * folds, rng, least=2 if folds == 2 else 1)
     return tuple(
         _fold(
             i,
@@ -91,10 +91,18 @@ def _fold(
     return Fold(index, name, _ids(_cases_outside(rest, chosen)), _ids(_cases_in(rest, chosen)), _ids(test))
 
 
-def _carve(cases: Sequence[Case], strata: Strata, shares: Sequence[float], rng: np.random.Generator) -> list[list[str]]:
+def _carve(
+    cases: Sequence[Case],
+    strata: Strata,
+    shares: Sequence[float],
+    rng: np.random.Generator,
+    least: int = 1,
+    left: int = 1,
+) -> list[list[str]]:
     """Return disjoint lists of groups of about these shares; what the shares leave over is in none.
 
-    Groups that alone show a class are in none either, unless nothing else could fill the lists.
+    Every list gets ``least`` groups or more, and ``left`` or more are left over. Groups that alone show a class are
+    left over too, unless nothing else could fill the lists.
     """
     carriers: dict[str, set[str]] = {}
     for case in cases:
@@ -103,10 +111,11 @@ def _carve(cases: Sequence[Case], strata: Strata, shares: Sequence[float], rng: 
     remainder = 1 - sum(shares)
     wanted = [*shares, remainder] if remainder > 1e-9 else list(shares)
     pinned = {group for groups in carriers.values() if len(groups) == 1 for group in groups}
-    if len({case.group for case in cases} - pinned) < len(wanted):
+    fewest = [least] * len(shares) + [left] * (len(wanted) - len(shares))
+    if len({case.group for case in cases} - pinned) < sum(fewest):
         pinned = set()
     profiles = group_profiles([case for case in cases if case.group not in pinned], strata)
-    return divide(profiles, wanted, rng)[: len(shares)]
+    return divide(profiles, wanted, rng, fewest)[: len(shares)]
 
 
 def _by_value(cohort: Cohort, column: str) -> Iterator[tuple[str, list[Case], list[Case]]]:

@@ -138,7 +138,7 @@ class Sample(Section):
         """Which of the four kinds this is."""
         for kind in ("volume", "patch", "slices"):
             if getattr(self, kind) is not None:
-                return kind  # type: ignore[return-value]
+                return kind
         return "window"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from voxtempo.networks.keras_seam import choose_backend
+from voxtempo.networks.keras_seam import choose_backend, quiet_native_logs
 
 _ready = False
 
@@ -21,11 +21,12 @@ def start(seed: int) -> Any:
     """
     global _ready
     choose_backend()
-    import keras
+    with quiet_native_logs():
+        import keras
 
-    if not _ready:
-        _make_deterministic(keras.backend.backend())
-        _ready = True
+        if not _ready:
+            _make_deterministic(keras.backend.backend())
+            _ready = True
     keras.utils.set_random_seed(seed)
     return keras
 
@@ -46,6 +47,7 @@ def _make_deterministic(backend: str) -> None:
             return
         for device in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(device, True)
+        tf.config.list_logical_devices()
     elif backend == "torch":
         import torch
 

@@ -21,7 +21,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 def save_arrays(path: Path, arrays: Arrays) -> str:
     """Write arrays as safetensors and return the file's sha256."""
-    content = save_tensors({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    content = save_tensors({name: np.asarray(array, order="C") for name, array in arrays.items()})
     with atomic_file(path) as file:
         file.write(content)
     return hashlib.sha256(content).hexdigest()

@@ -96,15 +96,18 @@ def conv_block(x: Tensor, filters: int, style: Style, stride: tuple[int, ...] | 
 
 
 def pool(x: Tensor, stride: tuple[int, ...], kind: Literal["max", "mean"] = "max") -> Tensor:
-    """Pool cells of ``stride`` voxels; partial cells at the far edge count too."""
+    """Pool cells of ``stride`` voxels; partial cells at the far edge count too.
+
+    Means are float32 whatever the compute precision: PyTorch has no other for volumes on processors.
+    """
     if max(stride) == 1:
         return x
-    names = {
-        "max": ("MaxPooling1D", "MaxPooling2D", "MaxPooling3D"),
-        "mean": ("AveragePooling1D", "AveragePooling2D", "AveragePooling3D"),
-    }
-    layer = getattr(keras.layers, names[kind][len(stride) - 1])
-    return layer(stride, strides=stride, padding="same")(x)
+    axes = len(stride)
+    if kind == "max":
+        layer = (keras.layers.MaxPooling1D, keras.layers.MaxPooling2D, keras.layers.MaxPooling3D)[axes - 1]
+        return layer(stride, strides=stride, padding="same")(x)
+    layer = (keras.layers.AveragePooling1D, keras.layers.AveragePooling2D, keras.layers.AveragePooling3D)[axes - 1]
+    return layer(stride, strides=stride, padding="same", dtype="float32")(x)
 
 
 def pool_to_vector(x: Tensor, grid: int = 1) -> Tensor:

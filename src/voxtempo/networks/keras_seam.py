@@ -11,6 +11,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from voxtempo.errors import MissingExtraError
@@ -40,13 +44,43 @@ def choose_backend() -> None:
         raise MissingExtraError(wanted, wanted, f"KERAS_BACKEND={wanted}")
 
 
+@contextmanager
+def quiet_native_logs() -> Iterator[None]:
+    """Within this block, what native code writes to standard error is held back, and shown only if the block fails.
+
+    TensorFlow greets its user with notices before any log level is obeyed; a person who asked for a result reads
+    them as warnings. Python's own standard error is flushed first and not lost.
+    """
+    sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(kept, 2)
+            held.seek(0)
+            os.write(2, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
 class _LazyKeras:
     """Stands for the Keras module until the first attribute is asked for."""
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name != "__version__":
+            raise AttributeError(name)  # inspection (doctest, copy, debuggers) is no use of Keras
         if "_module" not in self.__dict__:
             choose_backend()
-            self._module = importlib.import_module("keras")
+            with quiet_native_logs():
+                self._module = importlib.import_module("keras")
         return getattr(self._module, name)
 
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from voxtempo.cohort import GeometryReport
 from voxtempo.cohort.case import Cohort
+from voxtempo.cohort.problem import few
 from voxtempo.cohort.study import Named, NetworkSection, Sample, Study, Train, Window
-from voxtempo.errors import StudyError
+from voxtempo.errors import CohortError, StudyError
 from voxtempo.planning.estimate import Estimate, estimate
 from voxtempo.prepare import build_steps
 from voxtempo.scans import Geometry
@@ -108,12 +110,26 @@ def complete(study: Study, cohort: Cohort, geometries: Sequence[Geometry], volum
             f"so crop_pad to the largest, {_x(shape)}, is added"
         )
         foreseen = foresee(named, geometries, volumes, channels)
-    network = study.network
-    if network.name is None and network.python is None:
-        network = _plan_network(study, sample, foreseen, reasons)
+    network = _plan_network(study, sample, foreseen, reasons)
     train = _plan_training(study, cohort, sample, foreseen, reasons)
     done = study.model_copy(update={"prepare": named, "sample": sample, "network": network, "train": train})
     return Plan(done, tuple(reasons), estimate(done, foreseen.largest, _train_samples(cohort, sample, foreseen)))
+
+
+def plan_study(study: Study, cohort: Cohort, geometry: GeometryReport) -> Plan:
+    """Return the completed study, from the headers of its scans.
+
+    Raises
+    ------
+    CohortError : scans that cannot be read.
+    """
+    channel = next(iter(study.cohort.scans))
+    unread = [case.id for case in cohort if channel not in geometry.headers.get(case.id, {})]
+    if unread:
+        faults = " ".join(f"{p.where}: {p.message}" for p in geometry.problems if p.severity == "error")
+        raise CohortError(f"{len(unread)} of {len(cohort)} cases cannot be read ({few(unread)}). {faults}")
+    headers = [geometry.headers[case.id][channel] for case in cohort]
+    return complete(study, cohort, [header.geometry for header in headers], [header.volumes for header in headers])
 
 
 def explain(plan: Plan) -> list[str]:
@@ -196,24 +212,26 @@ def _refuse_misfit(study: Study, sample: Sample, foreseen: Foreseen) -> None:
 
 
 def _plan_network(study: Study, sample: Sample, foreseen: Foreseen, reasons: list[str]) -> NetworkSection:
+    own = study.network
+    if own.python is not None:
+        return own
     flat = foreseen.flat or sample.kind == "slices"
-    options: dict[str, object] = {}
-    if sample.kind == "window":
-        name = "cnn_lstm"
-    elif study.task == "segment":
-        name = "unet2d" if flat else "unet3d"
-    else:
-        name = "resnet2d" if flat else "resnet3d"
-        options = _stem(foreseen, reasons)
-    reasons.append(f"network: {name} for {study.task} from {'slices' if flat else 'series' if foreseen.series else 'volumes'}")
+    name = own.name
+    if name is None:
+        if sample.kind == "window":
+            name = "cnn_lstm"
+        elif study.task == "segment":
+            name = "unet2d" if flat else "unet3d"
+        else:
+            name = "resnet2d" if flat else "resnet3d"
+        what = "slices" if flat else "series" if foreseen.series else "volumes"
+        reasons.append(f"network: {name} to {study.task} from {what}")
+    options = dict(own.options)
+    large = np.prod(foreseen.largest, dtype=np.int64) > STEM_VOXELS
+    if name == "resnet3d" and sample.kind == "volume" and large and "stem_stride" not in options:
+        options["stem_stride"] = 2
+        reasons.append(f"network: its first convolution strides by 2, since {_x(foreseen.largest)} is large for whole volumes")
     return NetworkSection.model_validate({"name": name, **options})
-
-
-def _stem(foreseen: Foreseen, reasons: list[str]) -> dict[str, object]:
-    if np.prod(foreseen.largest, dtype=np.int64) <= STEM_VOXELS:
-        return {}
-    reasons.append(f"network: the first convolution strides by 2, since {_x(foreseen.largest)} is large for whole volumes")
-    return {"stem_stride": 2}
 
 
 def _train_samples(cohort: Cohort, sample: Sample, foreseen: Foreseen) -> int:

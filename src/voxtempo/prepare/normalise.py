@@ -125,7 +125,7 @@ class Normalise(Step):
     def _centre_and_scale(self, values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return what becomes 0 and by what is divided, (n,) each, of the columns of (m, n) values."""
         if self.method == "zscore":
-            return values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
+            return _mean_and_deviation(values)
         if self.method == "scale":
             return np.array([self.offset]), np.array([1 / self.factor])
         if self.method == "minmax":
@@ -152,6 +152,16 @@ class Normalise(Step):
             block *= np.divide(1, scale, out=np.zeros_like(scale), where=varies)
             result[:, begin : begin + width] = block
         return result.reshape(data.shape)
+
+
+def _mean_and_deviation(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return both for the columns of (m, n) values, in double precision but without a copy in double precision."""
+    mean = np.asarray(values.mean(axis=0, dtype=np.float64))
+    rows = max(1, BLOCK // values.shape[1])
+    squares = np.zeros_like(mean)
+    for begin in range(0, values.shape[0], rows):
+        squares += np.square(values[begin : begin + rows] - mean, dtype=np.float64).sum(axis=0)
+    return mean, np.sqrt(squares / values.shape[0])
 
 
 def _mask(scan: Scan, channel: int) -> NDArray[np.bool_]:

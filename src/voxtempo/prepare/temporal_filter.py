@@ -16,7 +16,7 @@ from voxtempo.prepare.step import Decision, Step, step
 from voxtempo.scans import Scan
 
 ROUNDING = 1e-6  # what remains of a voxel below this share of it is float32 rounding: set to 0
-BLOCK = 1 << 23  # values filtered together, so that the work needs little beside the result
+BLOCK = 1 << 21  # values filtered together, so that the work needs little beside the result
 
 
 @step("temporal_filter")

@@ -15,6 +15,7 @@ from voxtempo.report.run_files import Row, RunFiles, numbers
 from voxtempo.report.section import Section
 
 SHOWN_FAILURES = 40
+SHOWN_COURSES = 4
 WORST = 8
 
 
@@ -32,9 +33,9 @@ def cases_section(run: RunFiles, most_pictures: int) -> Section:
     notes = []
     if not sources:
         notes.append("There is no examples/examples.json in the run folder, so pictures of single cases are left out.")
-    shown = sources[:most_pictures]
+    shown = _shown(sources, most_pictures)
     if len(shown) < len(sources):
-        notes.append(f"{len(shown)} of {len(sources)} examples are shown, to keep this file small.")
+        notes.append(f"{len(shown)} of {len(sources)} examples are shown here; all are in the run folder.")
     cards = [_card(holder, example, i) for i, (holder, example) in enumerate(shown)]
     failures = [(row.get("id", ""), row.get("role", ""), row.get("status", "")) for row in run.failures]
     content = {
@@ -48,6 +49,12 @@ def cases_section(run: RunFiles, most_pictures: int) -> Section:
         "task": run.task,
     }
     return Section("cases", "Case by case", content if cards or failures or content["worst"] else {}, tuple(notes))
+
+
+def _shown(sources: list[tuple[RunFiles, dict[str, Any]]], most_pictures: int) -> list[tuple[RunFiles, dict[str, Any]]]:
+    courses = [source for source in sources if source[1].get("kind") == "course"]
+    pictures = [source for source in sources if source[1].get("kind") != "course"]
+    return pictures[:most_pictures] + courses[: min(SHOWN_COURSES, most_pictures)]
 
 
 def _card(run: RunFiles, example: dict[str, Any], position: int) -> dict[str, Any]:
@@ -70,7 +77,9 @@ def _card(run: RunFiles, example: dict[str, Any], position: int) -> dict[str, An
         raise RunError(f"{run.folder}/examples/examples.json: example '{card['id']}' names no 'image'.")
     shapes = {name: array.shape for name, array in arrays.items()}
     if len(set(shapes.values())) != 1 or len(shapes["image"]) != 3:
-        raise RunError(f"{run.folder}/examples: the arrays of '{card['id']}' must share one shape (x, y, z), found {shapes}.")
+        raise RunError(
+            f"{run.folder}/examples: the arrays of '{card['id']}' must share one shape (x, y, z), found {shapes}."
+        )
     spacing = example.get("spacing") or (1.0, 1.0, 1.0)
     oriented = str(example.get("orientation", "")).upper() == "RAS"
     card["planes"] = planes(arrays["image"], spacing, arrays.get("truth"), arrays.get("predicted"), oriented)
@@ -95,7 +104,9 @@ def _course(run: RunFiles, files: dict[str, Any], position: int) -> Any:
     time = numbers(rows, "time")
     order = np.argsort(time, kind="stable")
     if len(rows) == 0 or not np.isfinite(time).all():
-        raise RunError(f"{run.inside(name)}: expected a 'time' in seconds on every row, found {len(rows)} rows without it.")
+        raise RunError(
+            f"{run.inside(name)}: expected a 'time' in seconds on every row, found {len(rows)} rows without it."
+        )
     classes = [column[2:] for column in rows[0] if column.startswith("p_")]
     scores = np.stack([numbers(rows, f"p_{label}") for label in classes], axis=1)[order]
     truth = [rows[i].get("truth", "") for i in order]

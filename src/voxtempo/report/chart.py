@@ -15,6 +15,8 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
 
 INK, MUTED, RULE, PAPER = "#1d2935", "#5d6b79", "#d5dbe1", "#fffffe"
 BLUE, ORANGE, GREEN, PURPLE = "#0a679f", "#c9540c", "#0b8063", "#9c4b86"
@@ -41,8 +43,8 @@ _STYLE = {
 
 def new_chart(width: int, height: int) -> tuple[Figure, Axes]:
     """Return a figure of this size in CSS pixels with one plain set of axes."""
-    figure = Figure(figsize=(width / 72, height / 72), dpi=72, layout="constrained")
-    figure.get_layout_engine().set(w_pad=3 / 72, h_pad=3 / 72)  # type: ignore[union-attr]
+    layout = ConstrainedLayoutEngine(w_pad=3 / 72, h_pad=3 / 72)
+    figure = Figure(figsize=(width / 72, height / 72), dpi=72, layout=layout)
     FigureCanvasSVG(figure)
     axes = figure.add_subplot()
     dress(axes)
@@ -63,9 +65,10 @@ def dress(axes: Axes, *, grid: str | None = "both") -> None:
         axes.grid(True, axis=grid, color=RULE, linewidth=1)  # type: ignore[arg-type]
 
 
-def legend(axes: Axes, columns: int = 1, **options: object) -> None:
+def legend(axes: Axes, place: str, title: str | None = None) -> None:
     """Add an unframed legend in the page's ink."""
-    axes.legend(frameon=False, labelcolor=INK, fontsize=12, ncols=columns, handlelength=1.6, **options)  # type: ignore[arg-type]
+    shown = axes.legend(frameon=False, labelcolor=INK, fontsize=12, handlelength=1.6, loc=place, title=title)  # type: ignore[call-overload]
+    shown.get_title().set(color=INK, fontsize=12)
 
 
 def svg(figure: Figure, name: str, description: str, wide: bool = False) -> Markup:
@@ -79,7 +82,9 @@ def svg(figure: Figure, name: str, description: str, wide: bool = False) -> Mark
     wide : the chart keeps a readable size on a narrow screen, inside a box that scrolls.
     """
     buffer = io.StringIO()
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type]
+        for words in figure.findobj(Text):
+            words.set_parse_math(False)  # a dollar sign in a user's name is a dollar sign
         figure.savefig(buffer, format="svg", transparent=True, dpi=180, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
@@ -87,15 +92,19 @@ def svg(figure: Figure, name: str, description: str, wide: bool = False) -> Mark
     width, height = _size(text)
     kind = "chart wide" if wide else "chart"
     label = escape(description)
-    opening = f'<svg class="{kind}" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{label}" style="--w:{width:g}px"'
-    text = re.sub(r"<svg [^>]*?(?=>)", lambda _: opening + ' xmlns:xlink="http://www.w3.org/1999/xlink"', text, count=1)
+    opening = (
+        f'<svg class="{kind}" viewBox="0 0 {width:g} {height:g}" style="--w:{width:g}px" role="img" '
+        f'aria-label="{label}" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    )
+    text = re.sub(r"<svg [^>]*?(?=>)", lambda _: opening, text, count=1)
     text = re.sub(r'\bid="', f'id="{name}-', text)
     text = re.sub(r'(xlink:href|href)="#', f'href="#{name}-', text)
     text = text.replace("url(#", f"url(#{name}-")
-    text = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", text)
+    text = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", text)  # the page's type, not matplotlib's
+    text = re.sub(r"font-family: [^;\"]*;? ?", "", text)
     for colour, variable in VARIABLES.items():
         text = text.replace(colour, f"var(--{variable})")
-    return Markup(text.strip())  # noqa: S704  matplotlib escapes text, and everything else here is our own
+    return Markup(text.strip())  # matplotlib escapes text, and everything else here is our own
 
 
 def _size(text: str) -> tuple[float, float]:

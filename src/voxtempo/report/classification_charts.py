@@ -9,7 +9,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from voxtempo.assess import area_under_roc, failure_scores, roc_points
-from voxtempo.report.chart import DASHES, INK, MUTED, RULE, SERIES, legend, new_chart, shortened, svg
+from voxtempo.report.chart import DASHES, MUTED, RULE, SERIES, legend, new_chart, shortened, svg
 
 MOST_CURVES = 8
 
@@ -52,6 +52,5 @@ def roc_chart(probabilities: NDArray[np.float64], truth: Sequence[str], classes:
     axes.set(xlim=(-0.015, 1.015), ylim=(-0.015, 1.015), aspect="equal")
     axes.set_xlabel("1 − specificity")
     axes.set_ylabel("sensitivity")
-    legend(axes, loc="lower right", title="area under the curve", alignment="right")
-    axes.get_legend().get_title().set(color=INK, fontsize=12)  # type: ignore[union-attr]
+    legend(axes, "lower right", "area under the curve")
     return svg(figure, "roc", "Receiver operating characteristic")

@@ -70,7 +70,7 @@ def _loss(histories: Sequence[list[Row]]) -> Markup:
         axes.set_ylim(top=1.3 * float(np.quantile(everything, 0.9)), bottom=min(0.0, float(everything.min())))
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    legend(axes, loc="upper right")
+    legend(axes, "upper right")
     return svg(figure, "loss", "Training and validation loss over epochs")
 
 

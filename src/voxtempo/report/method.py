@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from voxtempo.report.numbers import duration
-from voxtempo.report.run_files import RunFiles
+from voxtempo.report.run_files import RunFiles, mapping
 from voxtempo.report.section import Section
 
 LONGEST = 6000
@@ -38,8 +38,7 @@ def method_section(run: RunFiles) -> Section:
 
 
 def _network(run: RunFiles, manifest: dict[str, Any]) -> Facts:
-    said = manifest.get("network") if isinstance(manifest.get("network"), dict) else {}
-    asked = run.study.get("network") if isinstance(run.study.get("network"), dict) else {}
+    said, asked = mapping(manifest.get("network")), mapping(run.study.get("network"))
     facts: Facts = []
     name = said.get("name") or asked.get("name") or asked.get("python") or run.network.get("name")
     if name:
@@ -119,7 +118,11 @@ def _said(value: Any) -> str:
 
 
 def _quoted(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}\n… {len(text) - LONGEST:,} more characters in the run folder"
+    return (
+        text
+        if len(text) <= LONGEST
+        else f"{text[:LONGEST]}\n… {len(text) - LONGEST:,} more characters in the run folder"
+    )
 
 
 def seconds_text(value: Any) -> str:

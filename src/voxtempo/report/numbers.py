@@ -23,26 +23,36 @@ class Metric:
 METRICS = {
     "accuracy": Metric("Accuracy", "rate", meaning="share of right answers"),
     "balanced_accuracy": Metric("Balanced accuracy", "rate", meaning="mean recall of the classes"),
-    "auc": Metric("Area under ROC", "rate", meaning="chance that a case of the class ranks above another"),
-    "precision": Metric("Precision", "rate", meaning="right among those called the class, mean of classes"),
-    "recall": Metric("Recall", "rate", meaning="found among those of the class, mean of classes"),
-    "specificity": Metric("Specificity", "rate", meaning="spared among those not of the class, mean of classes"),
-    "f1": Metric("F1", "rate", meaning="harmonic mean of precision and recall, mean of classes"),
+    "auc": Metric("Area under ROC", "rate", meaning="chance that a case of the class ranks higher"),
+    "precision": Metric("Precision", "rate", meaning="right among those found"),
+    "recall": Metric("Recall", "rate", meaning="found among those there are"),
+    "specificity": Metric("Specificity", "rate", meaning="spared among the others"),
+    "f1": Metric("F1", "rate", meaning="harmonic mean of precision and recall"),
     "mae": Metric("Mean absolute error", "error", meaning="in the target's unit"),
     "rmse": Metric("Root mean squared error", "error", meaning="in the target's unit"),
     "bias": Metric("Bias", "signed", meaning="mean of predicted minus true"),
     "r2": Metric("R²", "share", meaning="share of the variation explained"),
     "correlation": Metric("Correlation", "share", meaning="Pearson"),
     "dice": Metric("Dice", "rate", meaning="overlap with the truth"),
-    "iou": Metric("Intersection over union", "rate"),
-    "sensitivity": Metric("Sensitivity", "rate", meaning="share of the structure found"),
-    "hausdorff_95": Metric("Hausdorff 95", "error", "mm", "95th percentile of surface distances, worse direction"),
-    "average_surface_distance": Metric("Average surface distance", "error", "mm", "symmetric"),
+    "iou": Metric("Intersection over union", "rate", meaning="shared over joint volume"),
+    "sensitivity": Metric("Sensitivity", "rate", meaning="found of what there is"),
+    "hausdorff_95": Metric("Hausdorff 95", "error", "mm", "surface distance, 95th percentile"),
+    "average_surface_distance": Metric("Average surface distance", "error", "mm", "mean over both surfaces"),
     "volume": Metric("Volume, predicted", "error", "ml"),
     "true_volume": Metric("Volume, true", "error", "ml"),
     "volume_error": Metric("Volume error", "signed", "ml", "predicted minus true"),
     "absolute_volume_error": Metric("Absolute volume error", "error", "ml"),
 }
+
+NOT_A_RESULT = ("volume", "true_volume")
+"""Figures that describe the cases and judge nothing."""
+
+ORDER = {
+    "classify": ("accuracy", "balanced_accuracy", "auc", "f1", "recall", "specificity", "precision"),
+    "regress": ("mae", "rmse", "r2", "correlation", "bias"),
+    "segment": ("dice", "iou", "sensitivity", "precision", "hausdorff_95", "average_surface_distance"),
+}
+"""What comes first in tables, by task."""
 
 
 def metric_of(name: str) -> Metric:

@@ -46,21 +46,18 @@ def planes(
     image : (x, y, z) intensities.
     spacing : mm along x, y, z.
     truth, predicted : label maps (x, y, z), outlined label by label.
-    oriented : the axes point right, anterior and superior, so planes have anatomical names; the left of the body is then
-        on the left of the picture.
+    oriented : the axes point right, anterior and superior, so planes have anatomical names; the left of the body is
+        then on the left of the picture.
 
-    Each plane is where most of both label maps lies, or the middle; a structure that is small in its plane is enlarged.
+    Each plane is where most of the truth lies (or of the prediction, or the middle); small structures are enlarged.
     """
-    either = np.zeros(image.shape, dtype=bool)
-    for labels in (truth, predicted):
-        if labels is not None:
-            either |= labels > 0
+    where = next((labels > 0 for labels in (truth, predicted) if labels is not None and labels.any()), None)
     low, high = _window(image)
     chosen = [2] if image.shape[2] == 1 else [axis for axis in (2, 1, 0) if image.shape[axis] > 1]
     result = []
     for axis in chosen:
-        area = either.sum(axis=tuple(i for i in range(3) if i != axis))
-        index = int(np.argmax(area)) if area.any() else image.shape[axis] // 2
+        others = tuple(i for i in range(3) if i != axis)
+        index = image.shape[axis] // 2 if where is None else int(np.argmax(where.sum(axis=others)))
         flat = [np.take(array, index, axis=axis) if array is not None else None for array in (image, truth, predicted)]
         steps = [float(step) for i, step in enumerate(spacing) if i != axis]
         name = PLANES[axis][0 if oriented else 1]
@@ -85,7 +82,7 @@ def _picture(
     window: tuple[float, float],
     name: str,
 ) -> Markup:
-    a, b = _view(image.shape, truth, predicted)
+    a, b = _view(image.shape, steps, truth, predicted)
     image = image[a, b]
     grey = np.clip((np.nan_to_num(image.astype(np.float32)) - window[0]) / (window[1] - window[0]), 0, 1)
     pixels = Image.fromarray((grey.T[::-1] * 255).astype(np.uint8))
@@ -101,7 +98,7 @@ def _picture(
         if labels is not None:
             path = _outlines(labels[a, b], steps, height)
             outlines += f'<path class="{kind}" d="{path}"/>' if path else ""
-    return Markup(  # noqa: S704  numbers, our own words and base64 only
+    return Markup(  # numbers, our own words and base64 only
         f'<svg class="plane" viewBox="0 0 {width:.4g} {height:.4g}" role="img" aria-label="{escape(name)} plane">'
         f'<image href="data:image/png;base64,{data}" width="{width:.4g}" height="{height:.4g}" '
         f'preserveAspectRatio="none"/>{outlines}</svg>'
@@ -109,20 +106,22 @@ def _picture(
 
 
 def _view(
-    shape: tuple[int, ...], truth: NDArray[Any] | None, predicted: NDArray[Any] | None
+    shape: tuple[int, ...], steps: Sequence[float], truth: NDArray[Any] | None, predicted: NDArray[Any] | None
 ) -> tuple[slice, slice]:
-    """Return the part of the plane to show: all of it, or about the labels where they are small in it."""
+    """Return the part of the plane to show: all of it, or a square in mm about labels that are small in it."""
     union = np.zeros(shape, dtype=bool)
     for labels in (truth, predicted):
         if labels is not None:
             union |= labels > 0
     if not union.any():
         return slice(0, shape[0]), slice(0, shape[1])
+    inside = [np.flatnonzero(union.any(axis=1 - axis)) for axis in (0, 1)]
+    extent = max(3 * (int(np.ptp(found)) + 1) * step for found, step in zip(inside, steps, strict=True))
+    side = max(extent, 0.45 * max(size * step for size, step in zip(shape, steps, strict=True)))
     parts = []
-    for axis in (0, 1):
-        inside = np.flatnonzero(union.any(axis=1 - axis))
-        size = min(shape[axis], max(3 * (int(np.ptp(inside)) + 1), round(0.45 * shape[axis])))
-        start = int(np.clip((inside[0] + inside[-1] + 1 - size) // 2, 0, shape[axis] - size))
+    for found, whole, step in zip(inside, shape, steps, strict=True):
+        size = min(whole, max(1, round(side / step)))
+        start = int(np.clip((found[0] + found[-1] + 1 - size) // 2, 0, whole - size))
         parts.append(slice(start, start + size))
     return parts[0], parts[1]
 
@@ -134,7 +133,8 @@ def _outlines(labels: NDArray[Any], steps: Sequence[float], height: float) -> st
     for value in np.unique(labels[labels > 0]):
         mask = np.pad((labels == value).T.astype(np.float32), 1)
         for path in axes.contour(mask, levels=[0.5]).get_paths():
-            for points in path.to_polygons(closed_only=False):
+            for polygon in path.to_polygons(closed_only=False):
+                points = np.asarray(polygon, dtype=np.float64)
                 if len(points) < 2:
                     continue
                 # Voxel i (after one of padding) has its centre at (i - 1 + 1/2) steps from the edge; y points upwards.

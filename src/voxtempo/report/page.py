@@ -32,8 +32,8 @@ def write_report(run_folder: Path) -> Path:
 
     Parameters
     ----------
-    run_folder : a run, or the folder of ``--fold all`` with its folds. Every file in it is optional; the report says what
-        is missing and leaves it out.
+    run_folder : a run, or the folder of ``--fold all`` with its folds. Every file in it is optional; the report says
+        what is missing and leaves it out.
 
     Returns
     -------

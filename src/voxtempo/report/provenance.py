@@ -6,7 +6,7 @@ import shlex
 from typing import Any
 
 from voxtempo.report.method import seconds_text
-from voxtempo.report.run_files import RunFiles
+from voxtempo.report.run_files import RunFiles, mapping
 from voxtempo.report.section import Section
 
 
@@ -33,7 +33,7 @@ def provenance_section(run: RunFiles) -> Section:
 
 def _compute(manifest: dict[str, Any], run: RunFiles) -> list[tuple[str, str]]:
     facts: list[tuple[str, str]] = []
-    machine = manifest.get("machine") if isinstance(manifest.get("machine"), dict) else {}
+    machine = mapping(manifest.get("machine"))
     for key, title, form in (
         ("processor", "Processor", "{}"),
         ("cores", "Cores", "{}"),
@@ -68,7 +68,7 @@ def _seconds(manifest: dict[str, Any], run: RunFiles) -> dict[str, Any]:
         return said
     total: dict[str, float] = {}
     for fold in run.folds:
-        for key, value in (fold.manifest.get("seconds") or {}).items():
+        for key, value in mapping(fold.manifest.get("seconds")).items():
             total[key] = total.get(key, 0.0) + float(value)
     return total
 

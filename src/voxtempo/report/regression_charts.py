@@ -31,7 +31,13 @@ def scatter_chart(predicted: NDArray[np.float64], truth: NDArray[np.float64], na
         line = np.array([y.min(), y.max()])
         axes.plot(line, slope * line + start, color=ORANGE, linewidth=2)
         axes.text(
-            0.03, 0.97, f"slope {number(float(slope), 2)}", transform=axes.transAxes, va="top", color=ORANGE, fontsize=13
+            0.03,
+            0.97,
+            f"slope {number(float(slope), 2)}",
+            transform=axes.transAxes,
+            va="top",
+            color=ORANGE,
+            fontsize=13,
         )
     axes.set(xlim=ends, ylim=ends, aspect="equal")
     axes.set_xlabel(f"true {name}")
@@ -40,7 +46,11 @@ def scatter_chart(predicted: NDArray[np.float64], truth: NDArray[np.float64], na
 
 
 def bland_altman_chart(
-    predicted: NDArray[np.float64], truth: NDArray[np.float64], name: str = "target", key: str = "bland-altman"
+    predicted: NDArray[np.float64],
+    truth: NDArray[np.float64],
+    name: str = "target",
+    key: str = "bland-altman",
+    height: int = 420,
 ) -> Markup | None:
     """Return the difference against the mean of predicted and true, with bias and limits of agreement (± 1.96 SD)."""
     known = np.isfinite(predicted) & np.isfinite(truth)
@@ -49,24 +59,24 @@ def bland_altman_chart(
     p, y = predicted[known], truth[known]
     difference, mean = p - y, (p + y) / 2
     bias, spread = float(difference.mean()), float(difference.std(ddof=1))
-    figure, axes = new_chart(440, 420)
+    figure, axes = new_chart(440, height)
     axes.axhline(0, color=RULE, linewidth=1.5)
     _dots(axes, mean, difference)
     reach = float(np.abs(difference).max())
-    digits = 0 if reach >= 50 else 1 if reach >= 2 else 2
+    digits = 0 if reach >= 100 else 1 if reach >= 10 else 2
     for value, style, text in (
         (bias, "-", "bias"),
         (bias + 1.96 * spread, (0, (6, 3)), "+1.96 SD"),
         (bias - 1.96 * spread, (0, (6, 3)), "−1.96 SD"),
     ):
-        axes.axhline(value, color=ORANGE, linewidth=1.8, linestyle=style)  # type: ignore[arg-type]
+        axes.axhline(value, color=ORANGE, linewidth=1.8, linestyle=style)
         axes.annotate(
-            f"{text} {number(value, digits)}",
+            f"{text}\n{number(value, digits)}",
             (1.0, value),
             xycoords=("axes fraction", "data"),
-            xytext=(-2, 4),
+            xytext=(7, 0),
             textcoords="offset points",
-            ha="right",
+            va="center",
             color=INK,
             fontsize=12,
         )

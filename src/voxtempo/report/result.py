@@ -13,7 +13,7 @@ from voxtempo.report.classification_charts import roc_chart
 from voxtempo.report.numbers import is_figure, value_of
 from voxtempo.report.regression_charts import bland_altman_chart, scatter_chart
 from voxtempo.report.result_tables import class_grid, fold_grid, label_grid, metric_lines
-from voxtempo.report.run_files import RunFiles, numbers
+from voxtempo.report.run_files import RunFiles, mapping, numbers
 from voxtempo.report.section import Section
 from voxtempo.report.segmentation_charts import strip_chart
 
@@ -32,10 +32,12 @@ def result_section(run: RunFiles) -> Section:
         "role": run.role,
         "lines": metric_lines(run, metrics),
         "folds": fold_grid(run) if run.folds else None,
-        "by_case": metric_lines(run, _mapping(run.metrics.get(f"{run.role}_by_case"))),
+        "by_case": metric_lines(run, mapping(run.metrics.get(f"{run.role}_by_case"))),
         "other": _other_role(run),
-        "baseline": str(_mapping(run.metrics.get("baseline")).get("method", "")),
+        "baseline": str(mapping(run.metrics.get("baseline")).get("method", "")),
         "failed": metrics.get("failed") if isinstance(metrics.get("failed"), int) else None,
+        "confusion": None,
+        "grid": None,
         "charts": [],
     }
     if run.task == "classify":
@@ -49,10 +51,6 @@ def result_section(run: RunFiles) -> Section:
         content["charts"] = _agreement(run)
     shown = any(content[key] for key in ("lines", "folds", "charts")) or content.get("confusion")
     return Section("result", "Result", content if shown else {}, tuple(notes))
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _other_role(run: RunFiles) -> dict[str, Any] | None:
@@ -86,7 +84,7 @@ def _roc(run: RunFiles) -> list[Chart]:
     scores = np.stack([numbers(rows, f"p_{name}") for name in run.classes], axis=1)
     truth = [row["truth"] for row in rows]
     unit = "cases"
-    if _mapping(run.study.get("evaluate")).get("by") == "subject":
+    if mapping(run.study.get("evaluate")).get("by") == "subject":
         try:
             joined = aggregate_by_subject(scores, truth, [row.get("subject", row.get("id", "")) for row in rows])
         except VoxTempoError:
@@ -94,13 +92,15 @@ def _roc(run: RunFiles) -> list[Chart]:
         else:
             scores, truth, unit = joined.probabilities, joined.truth.tolist(), "subjects"
     chart = roc_chart(scores, truth, run.classes)
-    against = f"“{run.classes[1]}” against “{run.classes[0]}”" if len(run.classes) == 2 else "each class against the rest"
+    against = (
+        f"“{run.classes[1]}” against “{run.classes[0]}”" if len(run.classes) == 2 else "each class against the rest"
+    )
     return [(f"ROC, {against}, {len(truth)} {unit}", chart)] if chart else []
 
 
 def _agreement(run: RunFiles) -> list[Chart]:
     predicted, truth = numbers(run.rows, "predicted"), numbers(run.rows, "truth")
-    target = _mapping(_mapping(run.study.get("cohort")).get("target")).get("column")
+    target = mapping(mapping(run.study.get("cohort")).get("target")).get("column")
     name = str(target) if target else "value"
     lost = int((~np.isfinite(predicted)).sum())
     suffix = f" ({lost} failed, not drawn)" if lost else ""
@@ -124,7 +124,7 @@ def _strips(run: RunFiles) -> list[Chart]:
     if run.rows and run.labels and f"true_volume_{run.labels[0]}" in run.rows[0]:
         for i, label in enumerate(run.labels[:4]):
             predicted, truth = numbers(run.rows, f"volume_{label}"), numbers(run.rows, f"true_volume_{label}")
-            volumes = bland_altman_chart(predicted, truth, "volume (ml)", f"volume-{i}")
+            volumes = bland_altman_chart(predicted, truth, "volume (ml)", f"volume-{i}", 290)
             if volumes is not None:
                 charts.append((f"Volume agreement: {label}", volumes))
     return charts
@@ -132,7 +132,7 @@ def _strips(run: RunFiles) -> list[Chart]:
 
 def subgroup_figures(run: RunFiles) -> dict[str, dict[str, Any]]:
     """Return column -> value -> metrics, as recorded, of what holds at least one figure."""
-    recorded = _mapping(run.metrics.get("subgroups"))
+    recorded = mapping(run.metrics.get("subgroups"))
     return {
         str(column): groups
         for column, groups in recorded.items()
@@ -142,5 +142,6 @@ def subgroup_figures(run: RunFiles) -> dict[str, dict[str, Any]]:
 
 def _judged(metrics: Any) -> bool:
     return isinstance(metrics, dict) and any(
-        value_of(figure) is not None or (isinstance(figure, dict) and not is_figure(figure)) for figure in metrics.values()
+        value_of(figure) is not None or (isinstance(figure, dict) and not is_figure(figure))
+        for figure in metrics.values()
     )

@@ -7,6 +7,8 @@ from typing import Any
 
 from voxtempo.report.numbers import (
     METRICS,
+    NOT_A_RESULT,
+    ORDER,
     digits_for,
     interval_of,
     interval_text,
@@ -18,8 +20,8 @@ from voxtempo.report.numbers import (
     units_text,
     value_of,
 )
-from voxtempo.report.run_files import RunFiles
-from voxtempo.report.verdict import baseline_of
+from voxtempo.report.run_files import RunFiles, mapping
+from voxtempo.report.verdict import baseline_of, baseline_text
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,11 @@ class Grid:
 
 
 def headline_figures(run: RunFiles, metrics: dict[str, Any]) -> dict[str, Any]:
-    """Return the scalar figures of one role's metrics in the order of ``METRICS``; of labels, their mean."""
+    """Return the scalar figures of one role's metrics in reading order; of labels, their mean."""
     figures = {}
-    for name in [*METRICS, *sorted(set(metrics) - set(METRICS))]:
+    for name in dict.fromkeys([*ORDER.get(run.task, ()), *METRICS, *sorted(metrics)]):
+        if name in NOT_A_RESULT:
+            continue
         found = metrics.get(name)
         if isinstance(found, dict) and is_figure(found.get("mean")) and run.task == "segment":
             found = found["mean"]
@@ -66,8 +70,12 @@ def metric_lines(run: RunFiles, metrics: dict[str, Any]) -> list[Line]:
     lines = []
     for name, figure in figures.items():
         shown = metric_of(name)
-        baseline, baseline_name = baseline_of(run, name)
-        kind = [f for other, f in figures.items() if (metric_of(other).scale, metric_of(other).unit) == (shown.scale, shown.unit)]
+        baseline = baseline_of(run, name)
+        kind = [
+            f
+            for other, f in figures.items()
+            if (metric_of(other).scale, metric_of(other).unit) == (shown.scale, shown.unit)
+        ]
         ends = [v for f in kind for v in (value_of(f), *(interval_of(f) or ())) if v is not None]
         span = span_of(shown.scale, [*ends, baseline] if baseline is not None else ends)
         digits = digits_for(figure, shown.scale)
@@ -84,7 +92,7 @@ def metric_lines(run: RunFiles, metrics: dict[str, Any]) -> list[Line]:
                 low=place(low, span),
                 high=place(high, span),
                 baseline=place(baseline, span),
-                baseline_text=f"{baseline_name} {number(baseline, digits)}" if baseline is not None else "",
+                baseline_text=baseline_text(run, baseline, shown.scale, digits),
             )
         )
     return lines
@@ -97,7 +105,7 @@ def class_grid(metrics: dict[str, Any], classes: list[str]) -> Grid | None:
         return None
     names = [name for name in classes if isinstance(recorded.get(name), dict)] or list(recorded)
     columns = [m for m in ("recall", "precision", "specificity", "f1", "auc") if any(m in recorded[n] for n in names)]
-    return _grid("Class", columns, {name: recorded[name] for name in names}) if names else None
+    return _grid("Class", columns, [(name, recorded[name]) for name in names]) if names else None
 
 
 def label_grid(metrics: dict[str, Any], labels: list[str]) -> Grid | None:
@@ -110,9 +118,9 @@ def label_grid(metrics: dict[str, Any], labels: list[str]) -> Grid | None:
     names = [name for name in (labels or list(metrics[columns[0]]) if columns else []) if name != "mean"]
     if not names:
         return None
-    rows = {name: {column: metrics[column].get(name) for column in columns} for name in names}
+    rows = [(name, {column: metrics[column].get(name) for column in columns}) for name in names]
     if len(names) > 1:
-        rows["mean of labels"] = {column: metrics[column].get("mean") for column in columns}
+        rows.append(("mean of labels", {column: metrics[column].get("mean") for column in columns}))
     return _grid("Label", columns, rows)
 
 
@@ -122,8 +130,8 @@ def subgroup_grid(run: RunFiles, column: str, groups: dict[str, Any]) -> Grid | 
     wanted = {"classify": ("accuracy", "balanced_accuracy", "auc"), "regress": ("mae", "bias", "r2")}.get(
         run.task, ("dice", "hausdorff_95", "volume_error")
     )
-    rows = {name: headline_figures(run, metrics) for name, metrics in judged.items()}
-    columns = [metric for metric in wanted if any(metric in row for row in rows.values())]
+    rows = [(name, headline_figures(run, metrics)) for name, metrics in judged.items()]
+    columns = [metric for metric in wanted if any(metric in row for _, row in rows)]
     return _grid(column, columns, rows) if columns else None
 
 
@@ -132,26 +140,32 @@ def fold_grid(run: RunFiles) -> Grid | None:
     wanted = {"classify": ("accuracy", "balanced_accuracy", "auc"), "regress": ("mae", "r2", "correlation")}.get(
         run.task, ("dice", "hausdorff_95", "average_surface_distance")
     )
-    rows = {}
-    for fold in run.folds:
-        said = fold.manifest.get("fold")
-        name = said.get("name") if isinstance(said, dict) else None
-        rows[str(name or fold.folder.name)] = headline_figures(run, fold.judged)
+    rows = [(_fold_name(fold), headline_figures(run, fold.judged)) for fold in run.folds]
     if run.judged:
-        rows["all folds together"] = headline_figures(run, run.judged)
-    columns = [metric for metric in wanted if any(metric in row for row in rows.values())]
+        rows.append(("all folds together", headline_figures(run, run.judged)))
+    columns = [metric for metric in wanted if any(metric in row for _, row in rows)]
     return _grid("Fold", columns, rows) if columns else None
 
 
-def _grid(corner: str, metrics: list[str], rows: dict[str, dict[str, Any]]) -> Grid:
+def _fold_name(fold: RunFiles) -> str:
+    """Return the fold's number and, where it has one of its own (the value left out), its name."""
+    number_of = fold.folder.name.removeprefix("fold-")
+    name = str(mapping(fold.manifest.get("fold")).get("name") or "").removeprefix("fold-")
+    return number_of if name in ("", number_of) else f"{number_of}: {name}"
+
+
+def _grid(corner: str, metrics: list[str], rows: list[tuple[str, dict[str, Any]]]) -> Grid:
     shown = [metric_of(name) for name in metrics]
     columns = [f"{metric.title}{f' ({metric.unit})' if metric.unit else ''}" for metric in shown]
+    widest = [
+        min((digits_for(row[key], metric.scale) for _, row in rows if row.get(key)), default=2)
+        for key, metric in zip(metrics, shown, strict=True)
+    ]
     body = []
-    for name, row in rows.items():
+    for name, row in rows:
         cells, units = [], ""
-        for key, metric in zip(metrics, shown, strict=True):
+        for key, digits in zip(metrics, widest, strict=True):
             figure = row.get(key)
-            digits = digits_for(figure, metric.scale)
             cells.append((number(value_of(figure), digits), interval_text(figure, digits)))
             if isinstance(figure, dict) and not units:
                 units = units_text(figure)

@@ -52,7 +52,7 @@ class RunFiles:
 
     @cached_property
     def task(self) -> str:
-        """"classify", "regress" or "segment", as the run says or as its predictions look."""
+        """ "classify", "regress" or "segment", as the run says or as its predictions look."""
         said = self.manifest.get("task") or self.study.get("task")
         if said:
             return str(said)
@@ -118,6 +118,11 @@ class RunFiles:
     def table(self, name: str) -> list[Row]:
         """Return the rows of a table that ``examples.json`` names."""
         return _table(self.inside(name))
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """Return named values as they are, and anything else as none."""
+    return value if isinstance(value, dict) else {}
 
 
 def numbers(rows: list[Row], column: str) -> NDArray[np.float64]:
@@ -223,7 +228,9 @@ def _table(path: Path) -> list[Row]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             for line in csv.DictReader(file, strict=True):
                 if None in line or None in line.values():
-                    raise ValueError(f"a row with another number of cells than the header, beginning {list(line.values())[0]!r}")
+                    raise ValueError(
+                        f"a row with another number of cells than the header, beginning {next(iter(line.values()))!r}"
+                    )
                 yield {_plain(key): _plain(cell) for key, cell in line.items()}
 
     return _read(path, lambda: list(rows()), "a CSV table")

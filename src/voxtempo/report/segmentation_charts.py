@@ -25,15 +25,24 @@ def strip_chart(values: Mapping[str, NDArray[np.float64]], metric: str) -> Marku
     known = {label: column for label, column in known.items() if column.size}
     if not known:
         return None
-    figure, axes = new_chart(520, 74 + 66 * len(known))
+    figure, axes = new_chart(440, 70 + 62 * len(known))
     everything = np.concatenate(list(known.values()))
     for row, column in enumerate(known.values()):
         offset = 0.22 * _spread(column)
         axes.scatter(
-            column, row - offset, s=22, color=BLUE, alpha=0.55, linewidths=0, rasterized=column.size > MANY, clip_on=False
+            column,
+            row - offset,
+            s=22,
+            color=BLUE,
+            alpha=0.55,
+            linewidths=0,
+            rasterized=column.size > MANY,
+            clip_on=False,
         )
         first, median, third = np.quantile(column, [0.25, 0.5, 0.75])
-        axes.plot([first, third, third, first, first], row + np.array([-1, -1, 1, 1, -1]) * 0.32, color=INK, linewidth=1.2)
+        axes.plot(
+            [first, third, third, first, first], row + np.array([-1, -1, 1, 1, -1]) * 0.32, color=INK, linewidth=1.2
+        )
         axes.plot([median, median], [row - 0.32, row + 0.32], color=ORANGE, linewidth=3, solid_capstyle="butt")
     axes.set_yticks(range(len(known)), shortened(list(known)))
     axes.tick_params(axis="y", labelcolor=INK)
@@ -52,5 +61,5 @@ def strip_chart(values: Mapping[str, NDArray[np.float64]], metric: str) -> Marku
 
 def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return offsets in [-1, 1] that keep close dots apart; the same for the same values (no random jitter)."""
-    golden = (np.argsort(np.argsort(values, kind="stable"), kind="stable") * 0.618034) % 1.0
-    return 2 * golden - 1
+    rank = np.argsort(np.argsort(values, kind="stable"), kind="stable")
+    return np.asarray(2 * ((rank * 0.618034) % 1.0) - 1, dtype=np.float64)

@@ -34,7 +34,12 @@ def _flow(run: RunFiles) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     for item in recorded:
         if item.get("step") in ROLES:
             continue
-        step = {"name": str(item.get("step", "")), "cases": item.get("cases"), "subjects": item.get("subjects"), "lost": 0}
+        step = {
+            "name": str(item.get("step", "")),
+            "cases": item.get("cases"),
+            "subjects": item.get("subjects"),
+            "lost": 0,
+        }
         before = steps[-1]["cases"] if steps else None
         if isinstance(before, int) and isinstance(step["cases"], int):
             step["lost"] = max(0, before - step["cases"])
@@ -58,10 +63,12 @@ def problems_section(run: RunFiles) -> Section:
     order = {"error": 0, "warning": 1, "note": 2}
     found = [item for item in run.cohort.get("problems") or [] if isinstance(item, dict)]
     found.sort(key=lambda item: order.get(str(item.get("severity")), 3))
-    notes = () if run.cohort else ("There is no cohort.json in the run folder, so findings about the data are not known.",)
+    notes = (
+        () if run.cohort else ("There is no cohort.json in the run folder, so findings about the data are not known.",)
+    )
     problems = [{key: str(item.get(key, "")) for key in ("severity", "where", "message")} for item in found]
     content = {"problems": problems, "checked": bool(run.cohort)} if run.cohort else {}
-    return Section("problems", "What was found in the data", content, notes)
+    return Section("problems", "Findings in the data", content, notes)
 
 
 def problem_counts(run: RunFiles) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxtempo.report.numbers import (
+    Scale,
     digits_for,
     interval_of,
     interval_text,
@@ -16,7 +17,7 @@ from voxtempo.report.numbers import (
     units_text,
     value_of,
 )
-from voxtempo.report.run_files import RunFiles
+from voxtempo.report.run_files import RunFiles, mapping
 
 HEADLINES = {"classify": ("accuracy",), "regress": ("mae",), "segment": ("dice", "mean")}
 SIDES = {"test": "Test", "validation": "Validation"}
@@ -52,61 +53,69 @@ def verdict_of(run: RunFiles) -> Verdict:
     if value is None:
         return Verdict("Nothing has been judged yet.", "metrics.json holds no figure of this task.", "–", metric.title)
     digits = digits_for(figure, metric.scale)
+    smaller = metric.scale == "error"
     text = number(value, digits)
     interval = interval_text(figure, digits)
     units = units_text(figure) if isinstance(figure, dict) else ""
     title = metric.title if run.task == "segment" else metric.title[0].lower() + metric.title[1:]
+    target = mapping(mapping(run.study.get("cohort")).get("target")).get("column")
+    title += f" of {target}" if run.task == "regress" and target else ""
     averaged = f", mean of {_listed(run.labels)}," if run.task == "segment" and len(run.labels) > 1 else ""
     sentence = f"{SIDES[run.role]} {title}{averaged} {text}{f' {interval}' if interval else ''}"
     sentence += f" over {units}" if units else ""
-    baseline, name = baseline_of(run, path[0])
+    baseline = baseline_of(run, path[0])
     if baseline is not None:
-        sentence += f"; {name} {number(baseline, digits)}"
+        against = baseline_text(run, baseline, metric.scale, digits)
+        sentence += f"; predicting the {against.replace(' mean ', ' mean gives ')}" if smaller else f"; {against}"
     ends = [end for end in (value, baseline, *(interval_of(figure) or ())) if end is not None]
     span = span_of(metric.scale, ends)
     low, high = interval_of(figure) or (None, None)
     return Verdict(
         sentence=f"{sentence}.",
-        judgement=_judgement(run, figure, baseline, name, smaller=metric.scale == "error"),
+        judgement=_judgement(run, figure, baseline, smaller),
         value=text,
         title=f"{SIDES[run.role]} {title}",
         at=place(value, span),
         low=place(low, span),
         high=place(high, span),
         baseline=place(baseline, span),
-        baseline_name=f"{name} {number(baseline, digits)}",
+        baseline_name=baseline_text(run, baseline, metric.scale, digits),
         ticks=tuple((25.0 * i, f"{span[0] + i * (span[1] - span[0]) / 4:g}") for i in range(5)),
     )
 
 
-def baseline_of(run: RunFiles, metric: str) -> tuple[float | None, str]:
-    """Return what to compare a metric with, and its name: "chance" (classify) or "training mean" (regress).
-
-    Without a recorded baseline, a classifier's accuracy is held against guessing among its classes.
-    """
+def baseline_of(run: RunFiles, metric: str) -> float | None:
+    """Return what to compare a metric with, as recorded; a classifier's, without a record, with guessing."""
+    if run.task == "regress" and metric not in ("mae", "rmse"):
+        return None
     recorded = run.metrics.get("baseline")
     recorded = recorded if isinstance(recorded, dict) else {}
     for holder in (recorded.get(run.role), recorded):
         if isinstance(holder, dict) and (value := value_of(holder.get(metric))) is not None:
-            return value, "training mean" if run.task == "regress" else "chance"
+            return value
     if run.task == "classify" and len(run.classes) > 1 and metric in ("accuracy", "balanced_accuracy", "recall"):
-        return 1 / len(run.classes), "chance"
-    if run.task == "classify" and metric == "auc":
-        return 0.5, "chance"
-    return None, ""
+        return 1 / len(run.classes)
+    return 0.5 if run.task == "classify" and metric == "auc" else None
 
 
-def _judgement(run: RunFiles, figure: Any, baseline: float | None, name: str, smaller: bool) -> str:
+def baseline_text(run: RunFiles, baseline: float | None, scale: Scale, digits: int) -> str:
+    """Return "chance 0.125" or "training mean 15.6", or nothing without a baseline; chance keeps up to three digits."""
+    if baseline is None:
+        return ""
+    if scale == "rate":
+        digits = 2 if abs(baseline - round(baseline, 2)) < 5e-4 else 3
+    return f"{'training mean' if run.task == 'regress' else 'chance'} {number(baseline, digits)}"
+
+
+def _judgement(run: RunFiles, figure: Any, baseline: float | None, smaller: bool) -> str:
     interval = interval_of(figure)
     if interval is None:
         return "There is no interval: with one unit there is nothing to resample."
     if interval[0] == interval[1]:
-        return (
-            "The interval has no width because every unit scored alike; that is the limit of this sample, not certainty."
-        )
+        return "The interval has no width because every unit scored alike: a limit of this sample, not certainty."
     if baseline is None:
         return _worst(run)
-    held = "chance" if name == "chance" else "what the training mean reaches"
+    held = "what the training mean reaches" if run.task == "regress" else "chance"
     if interval[0] <= baseline <= interval[1]:
         return f"The interval contains {held}: these cases do not show that the network has learned."
     if (interval[1] < baseline) == smaller:
@@ -124,7 +133,9 @@ def _worst(run: RunFiles) -> str:
     value, case, label = min(scores)
     missed = len({row for score, row, _ in scores if score == 0.0})
     text = f"The lowest of {len(run.rows)} cases has Dice {number(value, 2)} ({label} in {case})"
-    return f"{text}; a structure was missed altogether in {missed}." if missed else f"{text}; none was missed altogether."
+    return (
+        f"{text}; a structure was missed altogether in {missed}." if missed else f"{text}; none was missed altogether."
+    )
 
 
 def _score(text: str) -> float | None:

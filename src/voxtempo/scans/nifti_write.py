@@ -59,7 +59,7 @@ def exactly(values: NDArray[Any], dtype: np.dtype[Any], path: Path) -> NDArray[A
             return cast
         raise ScanError(f"{path}: values up to {np.abs(values[np.isfinite(values)]).max():g} overflow {dtype.name}")
     limits = np.iinfo(dtype)
-    if values.dtype.kind == "f" and not np.array_equal(values, np.rint(values)):
+    if values.dtype.kind == "f" and not (np.isfinite(values).all() and np.array_equal(values, np.rint(values))):
         raise ScanError(f"{path}: {values.dtype.name} values are not whole numbers and would be lost in {dtype.name}")
     if values.size and (int(values.min()) < limits.min or int(values.max()) > limits.max):
         raise ScanError(f"{path}: values from {values.min()} to {values.max()} overflow {dtype.name}")

@@ -82,7 +82,7 @@ class Bold(Simulation):
     repetition_time: float = option(2.0, "seconds between volumes")
     voxel: float = option(6.0, "edge of a voxel, mm")
     effect: float = option(3.0, "mean response at a region's peak, per cent of the signal of grey matter")
-    noise: float = option(2.0, "standard deviation of the noise, per cent of the signal of grey matter")
+    noise: float = option(1.5, "standard deviation of the noise, per cent of the signal of grey matter")
     drift: float = option(2.0, "largest drift, per cent")
     motion: float = option(0.6, "largest displacement of the head in a run, mm")
     variety: float = option(1.0, "how much heads differ in shape (0: all alike)")

@@ -23,7 +23,7 @@ from voxtempo.cohort import (
     refuse_leaks,
 )
 from voxtempo.errors import CohortError, StudyError
-from voxtempo.planning import Plan, complete
+from voxtempo.planning import Plan, plan_study
 from voxtempo.prepare import PreparedCase, build_steps, prepare_cohort
 
 Say = Callable[[str], None]
@@ -93,14 +93,6 @@ def set_up(study: Study, workers: int = 2) -> Setup:
         *check_folds(cohort, folds),
     )
     return Setup(plan, cohort, duplicates, geometry, folds, problems)
-
-
-def plan_study(study: Study, cohort: Cohort, geometry: GeometryReport) -> Plan:
-    """Return the completed study, from the headers of its scans (cases that could not be read are left out)."""
-    headers = [next(iter(geometry.headers[case.id].values())) for case in cohort if geometry.headers.get(case.id)]
-    if not headers:
-        raise CohortError("No scan of this cohort could be read, so nothing can be planned. See the errors above.")
-    return complete(study, cohort, [header.geometry for header in headers], [header.volumes for header in headers])
 
 
 def prepare(setup: Setup, cache: Path | None = None, workers: int = 2, say: Callable[[int, int], None] | None = None) -> dict[str, PreparedCase]:

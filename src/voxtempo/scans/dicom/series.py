@@ -105,7 +105,7 @@ def find_series(path: Path) -> list[FoundSeries]:
         series.files.append(file)
         try:
             with foreign(file, "the DICOM header cannot be parsed"):
-                series.frames.extend(_frames(dataset, series.kind, file))
+                series.frames.extend(_frames(dataset, file))
         except ScanError as error:
             series.broken = series.broken or str(error)
     if not found:
@@ -142,9 +142,9 @@ def _series_of(dataset: Dataset, found: dict[str, FoundSeries]) -> FoundSeries:
     return found.setdefault(uid, FoundSeries(number, uid, description, kind))
 
 
-def _frames(dataset: Dataset, kind: SeriesKind, file: Path) -> list[Frame]:
-    if kind == "enhanced":
+def _frames(dataset: Dataset, file: Path) -> list[Frame]:
+    if is_enhanced(dataset):
         return enhanced_frames(dataset, file)
-    if kind == "mosaic" and is_mosaic(dataset):
+    if is_mosaic(dataset):
         return mosaic_frames(dataset, file)
     return [single_frame(dataset, file)]

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import softmax as reference_softmax
+from sklearn.metrics import balanced_accuracy_score
+
+from voxtempo.cohort import Study
+from voxtempo.cohort.case import Case, Cohort, Event
+from voxtempo.errors import CohortError
+from voxtempo.learning.tasks import ClassifyTask, RegressTask, SegmentTask, make_task, restore_task, softmax
+
+
+def test_softmax_equals_scipy_and_survives_large_logits():
+    logits = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    assert np.allclose(softmax(logits), reference_softmax(logits, axis=-1), atol=1e-6)
+    assert softmax(np.array([[1e4, 0.0]], np.float32)).tolist() == [[1.0, 0.0]]
+
+
+def test_regression_target_is_standardised_and_decoded_back():
+    task = RegressTask(50.0, 10.0)
+    assert task.encode(70) == 2.0
+    assert task.decode(np.array([[2.0]], np.float32)).tolist() == [70.0]
+    assert task.score(np.array([70.0, 50.0]), np.array([[1.0], [0.0]])) == pytest.approx(5.0)
+
+
+def test_classifier_score_is_balanced_accuracy():
+    rng = np.random.default_rng(1)
+    truth, said = rng.integers(0, 3, 50), rng.random((50, 3)).astype(np.float32)
+    task = ClassifyTask(("a", "b", "c"))
+    assert task.score(said, truth) == pytest.approx(balanced_accuracy_score(truth, said.argmax(1)))
+
+
+def test_segmentation_score_is_the_mean_dice_of_present_labels():
+    task = SegmentTask({1: "a", 2: "b", 5: "never there"})
+    predicted = np.array([0, 1, 1, 2], np.uint8)
+    truth = np.array([1, 1, 0, 2])
+    assert task.score(predicted, truth) == pytest.approx((0.5 + 1.0) / 2)
+    assert task.values.tolist() == [0, 1, 2, 5]
+
+
+@pytest.mark.parametrize("task", [ClassifyTask(("a", "b")), RegressTask(1.5, 2.0), SegmentTask({3: "x", 1: "y"})])
+def test_tasks_survive_json(task):
+    import json
+
+    assert restore_task(json.loads(json.dumps(task.as_json()))) == task
+
+
+def regress_study() -> Study:
+    return Study.model_validate(
+        {"name": "s", "task": "regress", "cohort": {"table": "t", "scans": {"a": "a"}, "target": {"column": "age"}}}
+    )
+
+
+def test_standardisation_is_fitted_on_the_training_cases_alone():
+    cases = tuple(Case(str(i), str(i), {}, target=float(v)) for i, v in enumerate([10, 20, 1000]))
+    task = make_task(regress_study(), Cohort(cases), cases[:2])
+    assert (task.mean, task.deviation) == (15.0, 5.0)
+
+
+def test_a_target_that_never_changes_is_refused():
+    cases = tuple(Case(str(i), str(i), {}, target=4.0) for i in range(3))
+    with pytest.raises(CohortError, match="4 in every training case"):
+        make_task(regress_study(), Cohort(cases), cases)
+
+
+def test_one_class_is_nothing_to_tell_apart():
+    study = regress_study().model_copy(update={"task": "classify"})
+    cases = (Case("a", "a", {}, events=(Event(0, 1, "go"), Event(5, 1, "go"))),)
+    with pytest.raises(CohortError, match="only the class 'go'"):
+        make_task(study, Cohort(cases, classes=("go", "stop")), cases)
+
+
+def test_regression_from_events_reads_their_numbers():
+    cases = (Case("a", "a", {}, events=(Event(0, 1, "1.0"), Event(5, 1, "3.0"))),)
+    assert make_task(regress_study(), Cohort(cases), cases).mean == 2.0
+    with pytest.raises(CohortError, match="a: the target 'go' is not a number"):
+        make_task(regress_study(), Cohort(cases), (Case("a", "a", {}, events=(Event(0, 1, "go"),)),))

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from voxtempo.cohort import Study
+from voxtempo.cohort.case import Case, Cohort, Event
+from voxtempo.errors import StudyError
+from voxtempo.planning import complete, foresee, plan_patch
+from voxtempo.scans import Geometry
+
+
+def study(task: str = "classify", **more) -> Study:
+    target = {"mask": "m/{id}.nii", "labels": {1: "a"}} if task == "segment" else {"column": "y"}
+    cohort = {"table": "t.csv", "scans": {"t1": "{id}.nii"}, "target": more.pop("target", target)}
+    return Study.model_validate({"name": "s", "task": task, "cohort": cohort, **more})
+
+
+def plan(the_study: Study, shapes, volumes: int = 1, events: int = 0):
+    cases = tuple(
+        Case(f"c{i}", f"c{i}", {}, target="a", events=tuple(Event(10.0 * k, 5.0, "a") for k in range(events)))
+        for i in range(len(shapes))
+    )
+    geometries = [Geometry.from_spacing(shape) for shape in shapes]
+    return complete(the_study, Cohort(cases, classes=("a", "b")), geometries, [volumes] * len(shapes))
+
+
+def test_nothing_is_left_open_and_every_choice_has_a_reason():
+    made = plan(study("segment"), [(40, 50, 40)] * 20)
+    train = made.study.train
+    assert made.study.prepare is not None
+    assert made.study.sample is not None
+    assert made.study.network.name == "unet3d"
+    assert None not in (train.epochs, train.batch, train.rate, train.weight_decay, train.patience, train.dropout)
+    for section in ("prepare", "sample", "network", "train"):
+        assert any(reason.startswith(section + ":") for reason in made.reasons), section
+
+
+def test_what_the_study_says_is_kept():
+    own = study(
+        "segment",
+        prepare=[{"orient": "LPS"}],
+        sample={"patch": [16, 16, 16]},
+        network={"name": "unet3d", "width": 8},
+        train={"epochs": 3, "batch": 5, "rate": 0.5},
+    )
+    made = plan(own, [(64, 64, 64)] * 4).study
+    assert [step.name for step in made.prepare] == ["orient"]
+    assert made.sample == own.sample
+    assert made.network == own.network
+    assert (made.train.epochs, made.train.batch, made.train.rate) == (3, 5, 0.5)
+
+
+def test_planning_a_complete_study_changes_nothing():
+    once = plan(study("regress"), [(30, 30, 30)] * 8).study
+    assert plan(once, [(30, 30, 30)] * 8).study == once
+
+
+@pytest.mark.parametrize(
+    ("task", "shape", "volumes", "network", "kind"),
+    [
+        ("classify", (64, 64, 1), 1, "resnet2d", "volume"),
+        ("regress", (32, 32, 32), 1, "resnet3d", "volume"),
+        ("segment", (64, 64, 1), 1, "unet2d", "volume"),
+        ("segment", (200, 200, 150), 1, "unet3d", "patch"),
+        ("classify", (20, 20, 10), 40, "cnn_lstm", "window"),
+    ],
+)
+def test_network_and_sample_follow_task_and_dimensions(task, shape, volumes, network, kind):
+    made = plan(study(task), [shape] * 10, volumes).study
+    assert (made.network.name, made.sample.kind) == (network, kind)
+
+
+def test_volumes_of_several_shapes_are_padded_to_the_largest_and_it_is_said():
+    made = plan(study("classify"), [(30, 30, 30), (32, 28, 30)])
+    last = made.study.prepare[-1]
+    assert (last.name, last.options) == ("crop_pad", {"shape": [32, 30, 30]})
+    assert any("crop_pad" in reason for reason in made.reasons)
+
+
+def test_patches_need_no_common_shape():
+    made = plan(study("segment"), [(100, 90, 80), (90, 100, 90)])
+    assert "crop_pad" not in [step.name for step in made.study.prepare]
+
+
+@pytest.mark.parametrize("largest", [(20, 20, 20), (512, 512, 300), (512, 512, 20), (30, 300, 300)])
+def test_a_planned_patch_is_affordable_and_no_larger_than_needed(largest):
+    patch = plan_patch(largest, largest)
+    assert np.prod(patch) <= 1.6 * 64**3
+    assert all(p <= n + 15 for p, n in zip(patch, largest, strict=True))
+
+
+def test_events_give_one_window_each():
+    made = plan(study("classify", target={"events": "e", "column": "k"}), [(20, 20, 10)] * 4, 60, events=5)
+    assert made.study.sample.window.align == "events"
+    assert [step.name for step in made.study.prepare] == ["orient", "temporal_filter", "normalise"]
+
+
+@pytest.mark.parametrize(
+    ("task", "sample", "volumes", "message"),
+    [
+        ("classify", {"window": {"length": 5}}, 1, "every scan of this cohort has one volume"),
+        ("classify", {"patch": [8, 8, 8]}, 20, "no time axis"),
+        ("segment", {"window": {"length": 5}}, 20, "series can be classified or regressed"),
+        ("classify", {"window": {"length": 50}}, 20, "shortest series has 20"),
+    ],
+)
+def test_samples_that_do_not_fit_the_scans_are_refused(task, sample, volumes, message):
+    with pytest.raises(StudyError, match=message):
+        plan(study(task, sample=sample), [(16, 16, 16)] * 3, volumes)
+
+
+def test_foreseen_shapes_follow_the_steps():
+    own = study("segment", prepare=[{"orient": "PSR"}, {"resample": [2, 2, 2]}])
+    seen = foresee(own.prepare, [Geometry.from_spacing((40, 50, 60))], [1], 1)
+    assert seen.shapes == ((25, 30, 20),)
+
+
+def test_the_estimate_grows_with_the_work():
+    small = plan(study("segment"), [(40, 50, 40)] * 20).estimate
+    wide = plan(study("segment", network={"name": "unet3d", "width": 32}), [(40, 50, 40)] * 20).estimate
+    assert 3.5 < wide.gflop / small.gflop < 4.2
+    assert wide.minutes > small.minutes
+    assert wide.memory_mb > small.memory_mb
