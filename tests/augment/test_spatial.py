@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 
 import numpy as np
 import pytest
@@ -175,6 +176,20 @@ def test_reach_reads_enough():
         params = STRONG.draw(np.random.default_rng(seed), shape, spacing) | {"size": list(size)}
         assert STRONG.apply(image, None, params)[0].max() < 1
     assert Spatial(rotation=0, scale=0).reach(size, spacing) == size
+
+
+@pytest.mark.parametrize("signs", list(product((-1, 1), repeat=3)))
+def test_reach_at_the_extremes(signs):
+    member, size = Spatial(rotation=25, scale=0.2), (24, 20, 16)
+    shape = member.reach(size, (1, 1, 1))
+    assert shape == (42, 40, 38)
+    image = np.ones((1, *shape, 1), np.float32)
+    image[:, 1:-1, 1:-1, 1:-1] = 0
+    extreme = identity((1, 1, 1), size) | {"rotation": [25 * s for s in signs], "scale": [1 / 1.2] * 3}
+    assert member.apply(image, None, extreme)[0].max() < 1
+
+
+def test_reach_of_slices_stays_in_plane():
     assert STRONG.reach((32, 32, 1), (1, 1, 1))[2] == 1
 
 

@@ -401,3 +401,12 @@ def test_the_verb_prepares_and_finds_again(cases, tmp_path, capsys):
     assert "4 new" in capsys.readouterr().out
     with pytest.raises(StudyError, match="--workers is 0"):
         verb.run(parser.parse_args([*arguments[:3], "0"]))
+
+
+def test_many_failures_are_told_in_few_lines(cases):
+    many = [Case(f"copy{i}", f"copy{i}", cases[0].scans) for i in range(30)]
+    with pytest.raises(CohortError) as caught:
+        prepare_cohort(many, build_steps([{"temporal_filter": {"detrend": 1}}]))
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 12
+    assert lines[-1] == "  and 20 more: copy10, copy11, copy12, copy13, copy14 and 15 more"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,9 @@ def history(folder: Path, monitor: str, final: float, epochs: int = 40, seed: in
                 "seconds": 27.1,
                 "train_loss": round(0.22 + 0.75 * fall + 0.01 * rng.normal(), 4),
                 "validation_loss": round(0.33 + 0.66 * fall + 0.002 * epoch + 0.025 * rng.normal(), 4),
-                f"validation_{monitor}": round(final * (1 - 0.7 * fall) + 0.012 * final * rng.normal(), 4),
+                f"validation_{monitor}": round(
+                    final * (1 + (1.8 if monitor == "mae" else -0.7) * fall) + 0.012 * final * rng.normal(), 4
+                ),
             }
         )
     write_table(folder / "history.csv", rows)
@@ -381,6 +384,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Callable[[str], Path]:
-    """Return a function that makes a run folder of a kind that the test may change."""
-    return lambda kind: MAKERS[kind](tmp_path / kind)
+def fresh(runs: Callable[[str], Path], tmp_path: Path) -> Callable[[str], Path]:
+    """Return a function that gives a copy of a run folder which the test may change."""
+    return lambda kind: Path(shutil.copytree(runs(kind), tmp_path / kind))

@@ -100,6 +100,7 @@ def test_storage_is_chosen_by_the_values(tmp_path, data, stored):
         (np.full((1, 1, 1, 1, 1), np.nan), "intensity", "int16", "NaN"),
         (np.full((1, 1, 1, 1, 1), 300), "label", "uint8", "overflow uint8"),
         (np.full((1, 1, 1, 1, 1), 300), "label", "float16", "integer type"),
+        (np.full((1, 1, 1, 1, 1), 2**63, np.uint64), "label", None, "64-bit"),
         (noise(), "intensity", "bfloat16", "expected one of"),
     ],
 )

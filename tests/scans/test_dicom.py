@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, RLELossless
 
 from voxtempo.errors import GeometryError, ScanError
@@ -139,6 +139,16 @@ def test_mosaics_are_a_series(series_maker):
     same(scan, voxels)
     np.testing.assert_allclose(scan.geometry.affine, series_maker.affine, atol=1e-5)
     assert scan.repetition_time == 1.5
+
+
+def test_mosaics_whose_slices_run_against_the_normal(series_maker, monkeypatch):
+    voxels = series_maker.voxels(slices=7)
+    normal = -series_maker.columns[:, 2] / np.linalg.norm(series_maker.columns[:, 2])
+    tags = {"SliceNormalVector": {"items": normal.tolist()}, "NumberOfImagesInMosaic": {"items": [7]}}
+    monkeypatch.setattr("voxtempo.scans.dicom.mosaic._private_header", lambda dataset: {"tags": tags})
+    scan = read_scan(series_maker.mosaic(voxels))
+    same(scan, voxels[..., ::-1])
+    np.testing.assert_allclose(scan.geometry.to_world([[0, 0, 6]])[0], series_maker.affine[:3, 3], atol=1e-5)
 
 
 def test_enhanced_multi_frame(series_maker):
@@ -283,27 +293,44 @@ def test_run_length_encoding(series_maker):
     same(read_scan(folder), voxels)
 
 
+def lossless_jpeg(file, packed):
+    """Return the JPEG stream into which GDCM packs a single-frame file."""
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    writer.SetImageIO("GDCMImageIO")
+    writer.UseCompressionOn()
+    writer.SetCompressor("JPEG")
+    writer.SetFileName(str(packed))
+    writer.Execute(sitk.ReadImage(str(file)))
+    dataset = pydicom.dcmread(packed)
+    assert dataset.file_meta.TransferSyntaxUID == JPEGLosslessSV1
+    return next(generate_frames(dataset.PixelData, number_of_frames=1))
+
+
+def unscaled(dataset, t, z):
+    dataset.RescaleSlope, dataset.RescaleIntercept = 1, 0
+
+
 def test_lossless_jpeg_by_gdcm(series_maker, tmp_path):
     voxels = series_maker.voxels()
-
-    def change(dataset, t, z):
-        dataset.RescaleSlope, dataset.RescaleIntercept = 1, 0
-
-    folder = series_maker.classic(voxels, change=change)
+    folder = series_maker.classic(voxels, change=unscaled)
     for file in folder.iterdir():
-        writer = sitk.ImageFileWriter()
-        writer.KeepOriginalImageUIDOn()
-        writer.SetImageIO("GDCMImageIO")
-        writer.UseCompressionOn()
-        writer.SetCompressor("JPEG")
-        writer.SetFileName(str(tmp_path / "packed.dcm"))
-        writer.Execute(sitk.ReadImage(str(file)))
-        packed, dataset = pydicom.dcmread(tmp_path / "packed.dcm"), pydicom.dcmread(file)
-        assert packed.file_meta.TransferSyntaxUID == JPEGLosslessSV1
-        pack(dataset, packed.PixelData, JPEGLosslessSV1)
+        dataset = pydicom.dcmread(file)
+        pack(dataset, encapsulate([lossless_jpeg(file, tmp_path / "packed.dcm")]), JPEGLosslessSV1)
         dataset.RescaleSlope, dataset.RescaleIntercept = 2, 1
         dataset.save_as(file)
     np.testing.assert_allclose(read_scan(folder).data[..., 0], voxels * 2.0 + 1)
+
+
+def test_lossless_jpeg_of_an_enhanced_file_by_gdcm(series_maker, tmp_path):
+    voxels = series_maker.voxels()
+    folder = series_maker.classic(voxels, change=unscaled, shuffle=None)
+    frames = [lossless_jpeg(file, tmp_path / "packed.dcm") for file in sorted(folder.iterdir())]
+    file = series_maker.enhanced(voxels, slopes=(0.5,)) / "enhanced.dcm"
+    dataset = pydicom.dcmread(file)
+    pack(dataset, encapsulate(frames), JPEGLosslessSV1)
+    dataset.save_as(file)
+    np.testing.assert_allclose(read_scan(file).data[..., 0], voxels * 0.5)
 
 
 def test_lossless_jpeg2000_by_pydicom(series_maker):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import ClassVar
 
 import numpy as np
@@ -125,11 +126,10 @@ class Spatial(Transform):
         """Return how many voxels to read around a patch of ``size`` so that no draw looks beyond what was read."""
         free = free_axes(size, spacing)
         half = ((np.array(size) - 1) / 2 * np.array(spacing) + self.elastic + self.translation) * free
-        radius = np.linalg.norm(half)
-        sine = np.sin(np.deg2rad(min(self.rotation, 90.0)))
-        for a, b in ((0, 1), (0, 2), (1, 2)):
-            half[[a, b]] += sine * half[[b, a]] * (free[a] and free[b])
-        half = half.clip(max=radius)
+        pairs = np.array([free[1] and free[2], free[0] and free[2], free[0] and free[1]])
+        angles = np.linspace(-min(self.rotation, 90.0), min(self.rotation, 90.0), 7)
+        turns = [affine_matrix(identity(spacing) | {"rotation": pairs * turn}) for turn in product(angles, repeat=3)]
+        half = (np.abs(np.linalg.inv(turns)) @ half).max(axis=0)
         half = (half + self.shear * (1 + self.shear) * (half.sum() - half)) * (1 + self.scale)
         extra = np.ceil(half / spacing - (np.array(size) - 1) / 2).clip(0).astype(int)
         x, y, z = (int(s + 2 * e) if f else int(s) for s, e, f in zip(size, extra, free, strict=True))

@@ -47,7 +47,9 @@ def run(args: argparse.Namespace) -> int:
         def show(done: int, total: int, case_id: str) -> None:
             bar.update(done - bar.n)
 
-        prepared = prepare_cohort(cohort.cases, steps, args.cache, list(study.cohort.scans), workers, show, cohort.series)
+        prepared = prepare_cohort(
+            cohort.cases, steps, args.cache, list(study.cohort.scans), workers, show, cohort.series
+        )
     fresh = sum(case.fresh for case in prepared.values())
     size = sum({case.folder: case.bytes for case in prepared.values()}.values())
     print(

@@ -22,7 +22,7 @@ from voxtempo.errors import MissingExtraError
 Tensor: TypeAlias = Any
 """A tensor of the backend, or Keras's symbolic one."""
 
-_BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+_BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def choose_backend() -> None:
@@ -34,7 +34,7 @@ def choose_backend() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if importlib.util.find_spec("keras") is None:
         raise MissingExtraError("keras", "tensorflow", "Building a network")
-    installed = [name for name, module in _BACKENDS.items() if importlib.util.find_spec(module) is not None]
+    installed = [name for name in _BACKENDS if importlib.util.find_spec(name) is not None]
     wanted = os.environ.get("KERAS_BACKEND")
     if wanted is None and installed and installed[0] != "tensorflow":
         os.environ["KERAS_BACKEND"] = installed[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from voxtempo.cohort.case import Case
 from voxtempo.cohort.facts import cache_root, gather
+from voxtempo.cohort.problem import few
 from voxtempo.errors import CohortError
 from voxtempo.prepare.crew import run_jobs
 from voxtempo.prepare.job import Job
@@ -125,5 +126,5 @@ def _tell(failures: Sequence[tuple[str, str]], count: int) -> str:
     lines = [f"{len(failures)} of {count} cases could not be prepared (the others are done and kept):"]
     lines += [f"  {case_id}: {error}" for case_id, error in failures[:SHOWN]]
     if len(failures) > SHOWN:
-        lines.append(f"  and {len(failures) - SHOWN} more: {', '.join(case_id for case_id, _ in failures[SHOWN:])}")
+        lines.append(f"  and {len(failures) - SHOWN} more: {few([case_id for case_id, _ in failures[SHOWN:]])}")
     return "\n".join(lines)

@@ -80,7 +80,12 @@ def _card(run: RunFiles, example: dict[str, Any], position: int) -> dict[str, An
         raise RunError(
             f"{run.folder}/examples: the arrays of '{card['id']}' must share one shape (x, y, z), found {shapes}."
         )
-    spacing = example.get("spacing") or (1.0, 1.0, 1.0)
+    spacing = example.get("spacing") or [1.0, 1.0, 1.0]
+    if not (isinstance(spacing, list) and len(spacing) == 3 and all(isinstance(step, int | float) for step in spacing)):
+        raise RunError(
+            f"{run.folder}/examples/examples.json: the spacing of '{card['id']}' must be three numbers in mm, "
+            f"found {spacing}."
+        )
     oriented = str(example.get("orientation", "")).upper() == "RAS"
     card["planes"] = planes(arrays["image"], spacing, arrays.get("truth"), arrays.get("predicted"), oriented)
     card["outlined"] = len(arrays) > 1

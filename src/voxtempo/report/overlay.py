@@ -134,12 +134,17 @@ def _outlines(labels: NDArray[Any], steps: Sequence[float], height: float) -> st
         mask = np.pad((labels == value).T.astype(np.float32), 1)
         for path in axes.contour(mask, levels=[0.5]).get_paths():
             for polygon in path.to_polygons(closed_only=False):
-                points = np.asarray(polygon, dtype=np.float64)
-                if len(points) < 2:
-                    continue
+                points = _corners(np.asarray(polygon, dtype=np.float64))
                 # Voxel i (after one of padding) has its centre at (i - 1 + 1/2) steps from the edge; y points upwards.
                 x = (points[:, 0] - 0.5) * steps[0]
                 y = height - (points[:, 1] - 0.5) * steps[1]
                 closed = "Z" if np.allclose(points[0], points[-1]) else ""
                 parts.append("M" + "L".join(f"{u:.2f} {v:.2f}" for u, v in zip(x, y, strict=True)) + closed)
     return "".join(parts)
+
+
+def _corners(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a polygon's points (n, 2) without those in the middle of a straight line."""
+    steps = np.diff(points, axis=0)
+    bends = np.abs(steps[:-1, 0] * steps[1:, 1] - steps[:-1, 1] * steps[1:, 0]) > 1e-9
+    return points[np.r_[True, bends, True]]

@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from voxtempo.assess import aggregate_by_subject
-from voxtempo.errors import VoxTempoError
+from voxtempo.errors import RunError, VoxTempoError
 from voxtempo.report.classification_charts import roc_chart
 from voxtempo.report.numbers import is_figure, value_of
 from voxtempo.report.regression_charts import bland_altman_chart, scatter_chart
@@ -41,7 +41,7 @@ def result_section(run: RunFiles) -> Section:
         "charts": [],
     }
     if run.task == "classify":
-        content["confusion"] = _confusion(metrics.get("confusion"))
+        content["confusion"] = _confusion(run, metrics.get("confusion"))
         content["grid"] = class_grid(metrics, run.classes)
         content["charts"] = _roc(run)
     elif run.task == "segment":
@@ -61,20 +61,27 @@ def _other_role(run: RunFiles) -> dict[str, Any] | None:
     return {"lines": metric_lines(run, metrics)}
 
 
-def _confusion(recorded: Any) -> dict[str, Any] | None:
+def _confusion(run: RunFiles, recorded: Any) -> dict[str, Any] | None:
     if not isinstance(recorded, dict) or not recorded.get("counts"):
         return None
-    counts = np.asarray(recorded["counts"], dtype=int)
-    failed = np.asarray(recorded.get("failed") or [0] * len(counts), dtype=int)
+    k = len(run.classes)
+    try:
+        counts = np.asarray(recorded["counts"], dtype=int).reshape(k, k)
+        failed = np.asarray(recorded.get("failed") or [0] * k, dtype=int).reshape(k)
+    except (TypeError, ValueError):
+        raise RunError(
+            f"{run.folder / 'metrics.json'} is damaged: expected a confusion matrix of {k} x {k} counts, "
+            f"found {str(recorded['counts'])[:60]}. Evaluate the run again."
+        ) from None
     total = counts.sum(axis=1) + failed
     rows = []
-    for i, name in enumerate(recorded["classes"]):
+    for i, name in enumerate(run.classes):
         cells = [
             {"count": int(count), "share": round(int(count) / max(int(total[i]), 1), 3), "right": i == j}
             for j, count in enumerate(counts[i])
         ]
         rows.append({"name": name, "cells": cells, "failed": int(failed[i]), "total": int(total[i])})
-    return {"classes": recorded["classes"], "rows": rows, "any_failed": bool(failed.any())}
+    return {"classes": run.classes, "rows": rows, "any_failed": bool(failed.any())}
 
 
 def _roc(run: RunFiles) -> list[Chart]:

@@ -99,11 +99,12 @@ def baseline_of(run: RunFiles, metric: str) -> float | None:
 
 
 def baseline_text(run: RunFiles, baseline: float | None, scale: Scale, digits: int) -> str:
-    """Return "chance 0.125" or "training mean 15.6", or nothing without a baseline; chance keeps up to three digits."""
+    """Return "chance 0.125" or "training mean 15.6", or nothing without a baseline."""
     if baseline is None:
         return ""
     if scale == "rate":
-        digits = 2 if abs(baseline - round(baseline, 2)) < 5e-4 else 3
+        exact = abs(1000 * baseline - round(1000 * baseline)) < 1e-6  # one of eight is 0.125, not 0.12
+        digits = 3 if exact and round(1000 * baseline) % 10 else 2
     return f"{'training mean' if run.task == 'regress' else 'chance'} {number(baseline, digits)}"
 
 

@@ -143,8 +143,7 @@ class Geometry:
     def resampled(self, spacing: Sequence[float]) -> Geometry:
         """Return a grid over the same box with voxels of ``spacing`` mm; the box's centre is kept exactly."""
         shape = tuple(
-            max(1, int(round(e / s))) if n > 1 else 1
-            for e, s, n in zip(self.extent, spacing, self.shape, strict=True)
+            max(1, round(e / s)) if n > 1 else 1 for e, s, n in zip(self.extent, spacing, self.shape, strict=True)
         )
         wanted = [s if n > 1 else own for s, n, own in zip(spacing, self.shape, self.spacing, strict=True)]
         return self._regridded(shape, np.asarray(wanted) / np.asarray(self.spacing))
@@ -184,6 +183,4 @@ def orientation_change(source: str, target: str) -> NDArray[np.float64]:
     codes = target.upper()
     if len(codes) != 3 or not all(any(letter in group for letter in codes) for group in groups):
         raise GeometryError(f"'{target}' is no orientation: give one letter each of L/R, P/A and I/S, such as 'RAS'")
-    return nib.orientations.ornt_transform(
-        nib.orientations.axcodes2ornt(source), nib.orientations.axcodes2ornt(codes)
-    )
+    return nib.orientations.ornt_transform(nib.orientations.axcodes2ornt(source), nib.orientations.axcodes2ornt(codes))

@@ -144,8 +144,11 @@ def _format(path: Path) -> Format:
     if path.is_dir():
         return "cache" if is_cache(path) else "dicom"
     existing_file(path)
-    with path.open("rb") as file:
-        head = file.read(132)
+    try:
+        with path.open("rb") as file:
+            head = file.read(132)
+    except OSError as error:
+        raise ScanError(f"{path}: cannot be opened ({error.strerror or error})") from error
     name = path.name.lower()
     if head.startswith((PNG_MAGIC, JPEG_MAGIC)):
         return "slice"

@@ -87,7 +87,7 @@ def choose_encoding(dtype: np.dtype[Any], kind: Kind, extent: Extent, storage: s
     """
     whole = dtype.kind in "iub"
     if storage is None:
-        return _chosen(dtype, kind, extent)
+        return _chosen(dtype, kind, extent, where)
     if storage not in STORAGES:
         raise ScanError(f"{where}: storage '{storage}' is unknown, expected one of {', '.join(STORAGES)}")
     wanted = np.dtype(storage)
@@ -108,10 +108,14 @@ def choose_encoding(dtype: np.dtype[Any], kind: Kind, extent: Extent, storage: s
     return _scaled(wanted, extent)
 
 
-def _chosen(dtype: np.dtype[Any], kind: Kind, extent: Extent) -> Encoding:
+def _chosen(dtype: np.dtype[Any], kind: Kind, extent: Extent, where: str) -> Encoding:
     if kind == "label":
         types = (np.dtype(name) for name in ("uint8", "uint16", "uint32", "int8", "int16", "int32", "int64"))
-        return Encoding(next(t for t in types if np.iinfo(t).min <= extent.low and extent.high <= np.iinfo(t).max))
+        fitting = (t for t in types if np.iinfo(t).min <= extent.low and extent.high <= np.iinfo(t).max)
+        chosen = next(fitting, None)
+        if chosen is None:
+            raise ScanError(f"{where}: labels from {extent.low} to {extent.high} do not fit into 64-bit integers")
+        return Encoding(chosen)
     if dtype.kind == "b":
         return Encoding(np.dtype(np.uint8))
     if dtype.kind in "iu" and dtype.itemsize <= 2:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from voxtempo.assess import as_json
 from voxtempo.cohort import Cohort, Study, build_cohort, read_split
 from voxtempo.errors import CohortError, LeakageError, StudyError
 from voxtempo.inference import Run, judge
@@ -76,7 +77,7 @@ def _external(
     metrics["internal"] = run.metrics.get("test", {})
     write_predictions(out / "predictions.csv", test.rows)
     write_json(out / "metrics.json", metrics)
-    return metrics, out / "metrics.json"
+    return as_json(metrics), out / "metrics.json"
 
 
 def _as_the_run(run: Run, on: Study) -> Study:

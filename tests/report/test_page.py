@@ -1,0 +1,198 @@
+"""What the report says: the verdict, what is missing, what is damaged, and that it stays small and the same."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from voxtempo.errors import RunError
+from voxtempo.report import read_run, write_report
+from voxtempo.report.verdict import verdict_of
+
+
+def _text(path: Path) -> str:
+    """Return the words of the report as a reader meets them."""
+    html = re.sub(r"<style>.*?</style>|<svg.*?</svg>", " ", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+    return words.replace("&#39;", "'").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def _shrink(folder: Path, **metrics: object) -> Path:
+    """Make a bare classification run whose metrics are given."""
+    folder.mkdir(exist_ok=True)
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    (folder / "study.yaml").write_text("name: x\ntask: classify\n")
+    return folder
+
+
+def _figure(value, low, high, n=32, over="subjects"):
+    return {"value": value, "low": low, "high": high, "n": n, "over": over}
+
+
+def test_the_verdict_is_one_sentence_with_interval_denominator_and_chance(tmp_path: Path):
+    folder = _shrink(
+        tmp_path, test={"accuracy": _figure(0.84, 0.76, 0.91)}, baseline={"accuracy": _figure(0.5, 0.3, 0.7)}
+    )
+    verdict = verdict_of(read_run(folder))
+    assert verdict.sentence == "Test accuracy 0.84 [0.76, 0.91] over 32 subjects; chance 0.50."
+    assert verdict.judgement == "The whole 95 % interval is better than chance."
+    assert verdict.sentence in _text(write_report(folder))
+
+
+@pytest.mark.parametrize(
+    ("figure", "words"),
+    [
+        (_figure(0.55, 0.4, 0.7), "contains chance"),
+        (_figure(0.3, 0.2, 0.4), "worse than chance"),
+        (_figure(1.0, 1.0, 1.0), "no width"),
+        (_figure(1.0, None, None, 1, "cases"), "nothing to resample"),
+    ],
+)
+def test_the_verdict_is_honest_about_weak_results(tmp_path: Path, figure, words):
+    folder = _shrink(tmp_path, test={"accuracy": figure}, baseline={"accuracy": 0.5})
+    assert words in verdict_of(read_run(folder)).judgement
+
+
+def test_validation_is_named_where_there_is_no_test(tmp_path: Path):
+    folder = _shrink(tmp_path, validation={"accuracy": _figure(0.84, 0.76, 0.91)})
+    assert verdict_of(read_run(folder)).sentence.startswith("Validation accuracy 0.84")
+
+
+def test_verdicts_of_the_other_tasks(runs: Callable[[str], Path]):
+    age = verdict_of(read_run(runs("regress")))
+    assert re.fullmatch(
+        r"Test mean absolute error of age [\d.]+ \[[\d., ]+\] over 80 subjects; "
+        r"predicting the training mean gives [\d.]+\.",
+        age.sentence,
+    )
+    assert "better than what the training mean reaches" in age.judgement
+    parts = verdict_of(read_run(runs("segment")))
+    assert parts.sentence.startswith("Test Dice, mean of anterior and posterior, 0.")
+    assert parts.sentence.endswith("over 26 subjects.")
+    assert "sub-085" in parts.judgement
+    words = verdict_of(read_run(runs("events")))
+    assert words.sentence.endswith("over 64 cases; chance 0.125.")
+
+
+def test_numbers_are_those_of_the_metrics_file(runs: Callable[[str], Path]):
+    folder = runs("segment")
+    text = _text(write_report(folder))
+    dice = json.loads((folder / "metrics.json").read_text())["test"]["dice"]
+    for label in ("anterior", "posterior", "mean"):
+        assert f"{dice[label]['value']:.2f} [{dice[label]['low']:.2f}, {dice[label]['high']:.2f}]" in text
+    assert "ran out of memory at 14.9 GB" in text
+    assert "1 failed and counts as the worst possible" in text
+
+
+def test_every_part_the_run_has_is_told(runs: Callable[[str], Path]):
+    text = _text(write_report(runs("classify")))
+    for said in (
+        "184 cases", "−3 cases", "Training 96 cases", "sex: F", "resnet3d", "1,412,306", "normalise method zscore",
+        "half of the free memory", "differs from the cohort's", "AMD EPYC 7763", "18 min", "2.3 GB", "3.15.1",
+        "voxtempo train study.yaml --fold 0", "Seed 1.", "180 input files", "truth female, predicted male (0.93)",
+        "always 'female'", "sub-124.nii.gz ends after 1,048,576 of 7,864,320 bytes", "Subgroups",
+    ):  # fmt: skip
+        assert said in text, said
+
+
+def test_folds_are_told_apart_and_together(runs: Callable[[str], Path]):
+    text = _text(write_report(runs("events")))
+    for said in ("0: run 1", "3: run 4", "all folds together", "One line a fold, 4 folds", "--fold all", "4 folds"):
+        assert said in text, said
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("metrics.json", "no metrics.json"),
+        ("predictions.csv", "no predictions.csv"),
+        ("history.csv", "no history.csv"),
+        ("cohort.json", "no cohort.json"),
+        ("manifest.json", "no manifest.json"),
+        ("study.yaml", "no study.yaml"),
+        ("examples/examples.json", "no examples/examples.json"),
+        ("network.json", ""),
+        ("prepare.json", ""),
+        ("split.csv", ""),
+    ],
+)
+def test_a_missing_part_is_left_out_with_a_sentence(fresh: Callable[[str], Path], name, sentence):
+    folder = fresh("classify")
+    (folder / name).unlink()
+    assert sentence in _text(write_report(folder))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("metrics.json", '{"test": {"accuracy": '),
+        ("metrics.json", "[1, 2]"),
+        ("manifest.json", "\x00\x01"),
+        ("study.yaml", "name: [unclosed"),
+        ("study.yaml", "!!python/object/apply:os.system ['true']"),
+        ("history.csv", "epoch,train_loss\n1,0.5,7\n"),
+        ("predictions.csv", 'id,role\n"unclosed,test\n'),
+        ("cohort.json", "no json"),
+        ("examples/examples.json", '{"id": 1}'),
+        ("examples/examples.json", '[{"id": "a", "kind": "image"}]'),
+        ("examples/examples.json", '[{"id": "a", "kind": "image", "files": {"image": "examples/none.npy"}}]'),
+        ("examples/examples.json", '[{"id": "a", "kind": "image", "files": {"image": "../../secret.npy"}}]'),
+        ("examples/sub-120_image.npy", "not an array"),
+        ("metrics.json", '{"test": {"confusion": {"classes": ["a", "b"], "counts": [[1, 2], [3]]}}}'),
+        (
+            "examples/examples.json",
+            '[{"id": "a", "kind": "image", "files": {"image": "examples/sub-120_image.npy"}, "spacing": [1, 1]}]',
+        ),
+    ],
+)
+def test_a_damaged_part_is_an_error_that_names_the_file(fresh: Callable[[str], Path], name, content):
+    folder = fresh("classify")
+    np.save(folder.parent / "secret.npy", np.zeros((2, 2, 2)))
+    (folder / name).write_bytes(content.encode())
+    with pytest.raises(RunError, match=re.escape(Path(name).name)):
+        write_report(folder)
+
+
+def test_arrays_with_objects_are_never_loaded(fresh: Callable[[str], Path]):
+    folder = fresh("classify")
+    np.save(folder / "examples" / "sub-120_image.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(RunError, match=r"sub-120_image\.npy is damaged"):
+        write_report(folder)
+
+
+def test_no_run_folder(tmp_path: Path):
+    with pytest.raises(RunError, match="is not a folder"):
+        write_report(tmp_path / "none")
+    with pytest.raises(RunError, match="is not a run folder"):
+        write_report(tmp_path)
+
+
+def test_the_same_run_gives_the_same_file(runs: Callable[[str], Path]):
+    folder = runs("segment")
+    assert write_report(folder).read_bytes() == write_report(folder).read_bytes()
+
+
+def test_large_pictures_are_thinned_to_keep_the_page_small(fresh: Callable[[str], Path], monkeypatch):
+    folder = fresh("segment")
+    whole = write_report(folder).stat().st_size
+    monkeypatch.setattr("voxtempo.report.page.LARGEST", whole - 1)
+    path = write_report(folder)
+    assert path.stat().st_size < whole
+    assert "3 of 4 examples are shown here" in _text(path)
+
+
+def test_names_that_look_like_formulas_or_markup_are_only_names(fresh: Callable[[str], Path]):
+    folder = fresh("four-classes")
+    for name in ("predictions.csv", "metrics.json"):
+        path = folder / name
+        path.write_text(path.read_text().replace("glioma", r"$\frac{").replace("pituitary", "{{ 7 * 7 }}"))
+        text = path.read_text()
+        path.write_text(text.replace(r"$\frac{", r"$\\frac{") if name.endswith("json") else text)
+    html = write_report(folder).read_text()
+    assert r"$\frac{" in html
+    assert "{{ 7 * 7 }}" in html
