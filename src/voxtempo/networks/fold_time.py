@@ -26,4 +26,4 @@ def over_time(function: Callable[[Tensor], Tensor], series: Tensor) -> Tensor:
 
     Time and space must have known sizes; the batch may vary. The function must treat the rows of a batch alike.
     """
-    return unfold_time(function(fold_time(series)), series.shape[1])[:, ::-1]
+    return unfold_time(function(fold_time(series)), series.shape[1])

@@ -63,5 +63,6 @@ def _study(
         "sample": sample,
         "split": split,
         "network": {"name": "cnn_lstm"},
+        "train": {"epochs": 12},
     }
     return {**study, "evaluate": evaluate} if evaluate else study

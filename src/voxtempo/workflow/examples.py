@@ -101,12 +101,12 @@ def _box(marked: NDArray[np.bool_], most: Sequence[int]) -> tuple[slice, ...]:
 def _pictured(folder: Path, row: Row, prepared: PreparedCase, note: str) -> dict[str, Any]:
     image = prepared.image
     middle = image.shape[3] // 2
-    picture = image.read(0, 1, z=slice(middle, middle + 1))[0, :, :, 0, 0]
+    picture = image.read(0, 1, z=slice(middle, middle + 1))[0, ..., 0]
     name = f"{_safe(str(row['id']))}_image.npy"
     _save(folder / name, picture, np.float16)
     sure = row.get(f"p_{row['predicted']}")
     said = f"{row['predicted']} ({sure:.2f})" if sure is not None else f"{row['predicted']:.1f}"
-    return {"id": row["id"], "kind": "image", "note": note, "spacing": list(image.geometry.spacing[:2]),
+    return {"id": row["id"], "kind": "image", "note": note, "spacing": list(image.geometry.spacing),
             "files": {"image": name}, "text": f"truth {row['truth']}, predicted {said}"}  # fmt: skip
 
 
