@@ -119,6 +119,7 @@ def test_a_class_of_one_subject_is_absent_from_many_resamples_without_harm():
     for name in ("accuracy", "balanced_accuracy", "f1", "auc"):
         figure = result[name]
         assert 0 <= figure.low <= figure.high <= 1
+    assert [result["per_class"][name]["cases"] for name in "abc"] == np.bincount(truth).tolist()
     assert result["per_class"]["c"]["recall"].low is not None  # drawn in 63 % of resamples
 
 

@@ -27,10 +27,14 @@ def ids(made) -> list[list[int]]:
     return [[case for case, _ in batch.positions] for batch in made]
 
 
+def flat(lists: list[list[int]]) -> list[int]:
+    return [item for each in lists for item in each]
+
+
 def test_one_pass_shows_every_case_once_and_fills_the_last_batch():
     order = ids(batches().epoch(0))
     assert [len(b) for b in order] == [3, 3, 3]
-    assert sorted(sum(order, [])[:7]) == list(range(7))
+    assert sorted(flat(order)[:7]) == list(range(7))
 
 
 def test_same_seed_same_batches_and_another_epoch_another_order():
@@ -56,13 +60,13 @@ def test_an_epoch_taken_up_in_the_middle_gives_the_same_batches():
 
 
 def test_more_steps_than_a_pass_go_on_into_further_passes():
-    order = sum(ids(batches(4, 2).epoch(0, steps=4)), [])
+    order = flat(ids(batches(4, 2).epoch(0, steps=4)))
     assert sorted(order[:4]) == sorted(order[4:]) == [0, 1, 2, 3]
 
 
 def test_cover_shows_everything_once_in_order_unchanged():
     made = list(batches(5, 2, augment=build_transforms("default", task="classify")).cover())
-    assert sum(ids(made), []) == [0, 1, 2, 3, 4]
+    assert flat(ids(made)) == [0, 1, 2, 3, 4]
     source = cases(5)
     assert np.array_equal(made[2].image[0], source[4].image.array[0])
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -26,7 +28,9 @@ def numbered(*shape: int) -> Voxels:
 
 
 def series(volumes: int = 30, repetition_time: float | None = 2.0, events: tuple[FeedEvent, ...] = ()) -> FeedCase:
-    return FeedCase("s", numbered(volumes, 3, 4, 2, 1), (1, 1, 1), target=1, events=events, repetition_time=repetition_time)
+    return FeedCase(
+        "s", numbered(volumes, 3, 4, 2, 1), (1, 1, 1), target=1, events=events, repetition_time=repetition_time
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -61,7 +65,7 @@ def test_patches_cover_every_voxel_with_at_least_the_asked_overlap(length, patch
         seen[max(start, 0) : start + patch] = True
     assert seen.all()
     step = max(1, int(patch * (1 - overlap)))
-    assert all(b - a <= step for a, b in zip(starts, starts[1:], strict=False))
+    assert all(b - a <= step for a, b in pairwise(starts))
     assert starts == sorted(set(starts))
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -76,7 +78,9 @@ def test_stacked_slices_are_the_whole_scan(axis):
 
 def test_an_ensemble_averages_probabilities():
     image = np.ones((1, 4, 4, 4, 1), np.float32)
-    made = predictor([Pointwise(1.0), Pointwise(3.0)], SegmentTask({1: "a"}), "volume", (4, 4, 4, 1), {"patch": [4, 4, 4]})
+    made = predictor(
+        [Pointwise(1.0), Pointwise(3.0)], SegmentTask({1: "a"}), "volume", (4, 4, 4, 1), {"patch": [4, 4, 4]}
+    )
     expected = (1 / (1 + np.exp(-1)) + 1 / (1 + np.exp(-3))) / 2
     assert made.answer(FeedCase("c", Voxels(image), (1, 1, 1))).probabilities[..., 1].mean() == pytest.approx(expected)
 
@@ -107,7 +111,7 @@ def test_windows_are_averaged_to_the_series_and_events_stay_apart():
     assert answer.units["c@12s"][1] > 0.9
     course = made.course(FeedCase("c", Voxels(series), (1, 1, 1), repetition_time=2.0)).course
     assert [seconds for seconds, _ in course] == [6, 8, 10, 12, 14, 16, 18]
-    assert all(a[1] <= b[1] for (_, a), (_, b) in zip(course, course[1:], strict=False))
+    assert all(a[1] <= b[1] for (_, a), (_, b) in pairwise(course))
 
 
 def test_importance_is_highest_in_the_middle_and_nowhere_zero():
@@ -126,7 +130,13 @@ def test_a_known_shape_lands_where_it_lies_whatever_the_orientation(codes):
     world = native.to_world(voxels)
     inside = ((world > (-4, 12, 12)) & (world < (6, 26, 32))).all(axis=1).reshape(native.shape)
     image = Scan(inside[None, ..., None].astype(np.float32), native)
-    steps = build_steps(study("segment", {"patch": [4, 4, 4]}, prepare=[{"orient": "RAS"}, {"resample": [1, 1, 1]}, {"crop_pad": [26, 34, 44]}]).prepare)
+    steps = build_steps(
+        study(
+            "segment",
+            {"patch": [4, 4, 4]},
+            prepare=[{"orient": "RAS"}, {"resample": [1, 1, 1]}, {"crop_pad": [26, 34, 44]}],
+        ).prepare
+    )
     prepared, _ = run_steps(image, steps)
     one = prepared.data[0, ..., 0]
     probabilities = np.stack([1 - one, one], axis=-1).astype(np.float32)

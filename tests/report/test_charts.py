@@ -95,6 +95,18 @@ def test_charts_use_only_the_colours_of_the_page():
         assert "font-family" not in chart
 
 
+def test_dollar_signs_in_names_are_not_formulas():
+    name = r"$\frac{$"
+    charts = [
+        strip_chart({name: np.array([0.5, 0.7])}, "dice"),
+        course_chart(np.arange(3.0), np.ones((3, 1)), [name] * 3, [name], "course"),
+        scatter_chart(np.arange(3.0), np.arange(3.0), name),
+        roc_chart(np.array([[0.2, 0.8], [0.7, 0.3]]), [name, "a"], ["a", name]),
+    ]
+    for chart in charts:
+        assert name in chart
+
+
 def test_ids_of_two_charts_differ():
     ids = []
     for name in ("one", "two"):

@@ -59,7 +59,7 @@ def test_the_verdict_is_honest_about_weak_results(tmp_path: Path, figure, words)
 
 
 def test_validation_is_named_where_there_is_no_test(tmp_path: Path):
-    folder = _shrink(tmp_path, validation={"accuracy": _figure(0.84, 0.76, 0.91)})
+    folder = _shrink(tmp_path, test={}, validation={"accuracy": _figure(0.84, 0.76, 0.91)})
     assert verdict_of(read_run(folder)).sentence.startswith("Validation accuracy 0.84")
 
 
@@ -98,6 +98,15 @@ def test_every_part_the_run_has_is_told(runs: Callable[[str], Path]):
         "always 'female'", "sub-124.nii.gz ends after 1,048,576 of 7,864,320 bytes", "Subgroups",
     ):  # fmt: skip
         assert said in text, said
+
+
+def test_intervals_without_width_are_explained(tmp_path: Path):
+    metrics = {"accuracy": _figure(1.0, 1.0, 1.0), "per_class": {"a": {"recall": _figure(1.0, 0.9, 1.0), "cases": 3}}}
+    text = _text(write_report(_shrink(tmp_path, test=metrics)))
+    assert "every resample gave the same value" in text
+    assert "Its cases a 1.00 [0.90, 1.00] 3" in text
+    metrics["accuracy"] = _figure(0.9, 0.8, 1.0)
+    assert "every resample gave the same value" not in _text(write_report(_shrink(tmp_path, test=metrics)))
 
 
 def test_folds_are_told_apart_and_together(runs: Callable[[str], Path]):
@@ -172,6 +181,21 @@ def test_no_run_folder(tmp_path: Path):
         write_report(tmp_path)
 
 
+def test_slices_and_predicted_numbers_over_time_are_shown(fresh: Callable[[str], Path]):
+    folder = fresh("regress")
+    (folder / "examples").mkdir()
+    np.save(folder / "examples" / "a.npy", np.eye(20, dtype=np.float16))
+    (folder / "examples" / "b.csv").write_text("time,value,truth\n0,1.5,2\n2,1.7,2\n4,2.5,\n")
+    examples = [
+        {"id": "a", "kind": "image", "note": "largest error", "files": {"image": "a.npy"}, "spacing": [1.0, 2.0]},
+        {"id": "b", "kind": "course", "note": "", "files": {"course": "b.csv"}},
+    ]
+    (folder / "examples" / "examples.json").write_text(json.dumps(examples))
+    html = write_report(folder).read_text()
+    assert 'viewBox="0 0 20 40"' in html
+    assert "Predicted value over time" in html
+
+
 def test_the_same_run_gives_the_same_file(runs: Callable[[str], Path]):
     folder = runs("segment")
     assert write_report(folder).read_bytes() == write_report(folder).read_bytes()
@@ -190,9 +214,10 @@ def test_names_that_look_like_formulas_or_markup_are_only_names(fresh: Callable[
     folder = fresh("four-classes")
     for name in ("predictions.csv", "metrics.json"):
         path = folder / name
-        path.write_text(path.read_text().replace("glioma", r"$\frac{").replace("pituitary", "{{ 7 * 7 }}"))
+        path.write_text(path.read_text().replace("glioma", r"$\frac{$").replace("pituitary", "{{ 7 * 7 }}"))
         text = path.read_text()
         path.write_text(text.replace(r"$\frac{", r"$\\frac{") if name.endswith("json") else text)
     html = write_report(folder).read_text()
-    assert r"$\frac{" in html
+    assert html.count(r"$\frac{$") > 3
+    assert r">$\frac{$ " in html  # in the chart's legend
     assert "{{ 7 * 7 }}" in html

@@ -66,7 +66,15 @@ def disks(folder: Path, subjects: int = 16, slices: int = 2) -> Path:
             image = np.clip(60 + 120 * shape + rng.normal(0, 12, r.shape), 0, 255).astype(np.uint8)
             case = f"p{s}_{k}"
             write_scan(Scan(image[None, :, :, None, None], Geometry.from_spacing((24, 24, 1))), folder / f"{case}.png")
-            rows.append({"id": case, "subject": f"p{s}", "kind": "disk" if s % 2 else "ring", "sex": "FM"[s // 2 % 2], "age": 20 + s})
+            rows.append(
+                {
+                    "id": case,
+                    "subject": f"p{s}",
+                    "kind": "disk" if s % 2 else "ring",
+                    "sex": "FM"[s // 2 % 2],
+                    "age": 20 + s,
+                }
+            )
     write_table(folder / "cohort.csv", rows)
     return write_study(
         folder / "study.yaml",
@@ -102,7 +110,10 @@ def blinks(folder: Path, subjects: int = 10, volumes: int = 24) -> Path:
         folder / "study.yaml",
         name="blinks",
         task="classify",
-        cohort={"table": "cohort.csv", "scans": {"bold": "{id}.nii.gz"}, "target": {"events": "{id}.tsv", "column": "trial_type"}},
+        cohort={
+            "table": "cohort.csv", "scans": {"bold": "{id}.nii.gz"},
+            "target": {"events": "{id}.tsv", "column": "trial_type"},
+        },
         sample={"window": {"length": 4, "align": "events"}},
         prepare=[{"normalise": {"method": "zscore", "axis": "time"}}],
         split={"test": 0.3, "seed": 1},

@@ -26,7 +26,11 @@ RUN_FILES = {
 def voxtempo(*arguments: object, cache: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "VOXTEMPO_CACHE": str(cache)}
     done = subprocess.run(
-        [sys.executable, "-m", "voxtempo.cli", *map(str, arguments)], capture_output=True, text=True, env=environment, timeout=600
+        [sys.executable, "-m", "voxtempo.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=600,
     )
     assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr
@@ -156,7 +160,14 @@ def test_all_folds_judge_every_case_once(tmp_path):
     assert sorted(row["id"] for row in rows) == sorted(f"s{i}" for i in range(9))
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["test"]["dice"]["mean"]["n"] == 9
-    voxtempo("predict", tmp_path / "run", tmp_path / "data" / "images" / "s0.nii.gz", "--out", tmp_path / "p", cache=tmp_path / "cache")
+    voxtempo(
+        "predict",
+        tmp_path / "run",
+        tmp_path / "data" / "images" / "s0.nii.gz",
+        "--out",
+        tmp_path / "p",
+        cache=tmp_path / "cache",
+    )
     assert (tmp_path / "p" / "s0.nii.gz").is_file()
 
 
@@ -182,13 +193,25 @@ def test_regression_beats_its_baseline_and_a_users_own_network_runs(tmp_path):
         "    x = keras.layers.Conv2D(width, 3, strides=2, activation='relu')(x)\n"
         "    return keras.Model(i, keras.layers.Dense(outputs)(keras.layers.Flatten()(x)))\n"
     )
-    text = (tmp_path / "data" / "study.yaml").read_text().replace("name: lightweight_cnn", "python: own.py:build\n  width: 12")
+    text = (
+        (tmp_path / "data" / "study.yaml")
+        .read_text()
+        .replace("name: lightweight_cnn", "python: own.py:build\n  width: 12")
+    )
     (tmp_path / "data" / "study.yaml").write_text(text)
     voxtempo("train", study, "--out", tmp_path / "run", cache=tmp_path / "cache")
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["test"]["accuracy"]["value"] > metrics["baseline"]["accuracy"]["value"]
     (tmp_path / "data" / "own.py").write_text("def build(): ...\n")
-    done = voxtempo("predict", tmp_path / "run", tmp_path / "data" / "p0_0.png", "--out", tmp_path / "p", cache=tmp_path / "cache", code=2)
+    done = voxtempo(
+        "predict",
+        tmp_path / "run",
+        tmp_path / "data" / "p0_0.png",
+        "--out",
+        tmp_path / "p",
+        cache=tmp_path / "cache",
+        code=2,
+    )
     assert "has changed or is gone" in done.stderr
 
 
@@ -212,7 +235,9 @@ def test_events_in_series_get_a_row_each_and_a_new_series_a_time_course(tmp_path
     assert rows[0]["id"].endswith("s")
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["test"]["accuracy"]["value"] > 0.8
-    voxtempo("predict", tmp_path / "run", tmp_path / "data" / "p0.nii.gz", "--out", tmp_path / "p", cache=tmp_path / "cache")
+    voxtempo(
+        "predict", tmp_path / "run", tmp_path / "data" / "p0.nii.gz", "--out", tmp_path / "p", cache=tmp_path / "cache"
+    )
     course = table(tmp_path / "p" / "p0_course.csv")
     assert len(course) == 24 - 4 + 1
     assert [float(row["time"]) for row in course[:2]] == [4.0, 6.0]
@@ -225,7 +250,9 @@ def test_killed_at_any_moment_and_started_again_equals_the_undisturbed_run(tmp_p
     settings = ("--set", "train.epochs=6", "--set", "train.checkpoint_minutes=0.0001", "--set", "train.patience=50")
     voxtempo("train", study, "--out", tmp_path / "whole", *settings, cache=tmp_path / "cache")
     command = [sys.executable, "-m", "voxtempo.cli", "train", str(study), "--out", str(tmp_path / "torn"), *settings]
-    process = subprocess.Popen(command, env={**os.environ, "VOXTEMPO_CACHE": str(tmp_path / "cache")}, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env={**os.environ, "VOXTEMPO_CACHE": str(tmp_path / "cache")}, stdout=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 300
     while not (tmp_path / "torn" / wait).exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)

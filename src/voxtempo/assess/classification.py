@@ -69,7 +69,7 @@ def classification_metrics(
     -------
     Figures "accuracy", "balanced_accuracy" (mean recall), "precision", "recall", "specificity", "f1" (macro averages)
     and "auc" (of the second class if there are two, else the macro average of one against the rest);
-    "per_class": class -> the same five and the AUC; "confusion": {"classes", "counts" (rows truth, columns predicted),
+    "per_class": class -> precision, recall, specificity, F1, AUC and its number of "cases"; "confusion": {"classes", "counts" (rows truth, columns predicted),
     "failed" (by true class)}; "cases", "subjects", "failed": counts.
     """
     scores = np.asarray(probabilities, np.float64).reshape(-1, len(classes))
@@ -88,7 +88,7 @@ def classification_metrics(
     table = _tables(np.ones((1, codes.size)), codes, predicted, len(classes))[0].astype(int)
     result: dict[str, Any] = {name: figure for (name, code), figure in figures.items() if code is None}
     result["per_class"] = {
-        label: {name: figure for (name, code), figure in figures.items() if code == i}
+        label: {name: figure for (name, code), figure in figures.items() if code == i} | {"cases": int(table[i].sum())}
         for i, label in enumerate(classes)
     }
     result["confusion"] = {

@@ -42,7 +42,12 @@ def add_study_arguments(parser: Any) -> None:
     """Add STUDY and ``--set`` to a verb's parser."""
     parser.add_argument("study", metavar="STUDY", help="study file (YAML)")
     parser.add_argument(
-        "--set", dest="overrides", action="append", default=[], metavar="A.B=C", help="override a value of the study; repeatable"
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="A.B=C",
+        help="override a value of the study; repeatable",
     )
 
 
@@ -57,7 +62,9 @@ def metric_lines(metrics: dict[str, Any]) -> list[str]:
                 continue
             entry = figures[name]
             parts = {"": entry} if "value" in entry else entry
-            lines += [f"{role:<12} {(name + ' ' + label).strip():<28} {_figure(figure)}" for label, figure in parts.items()]
+            lines += [
+                f"{role:<12} {(name + ' ' + label).strip():<28} {_figure(figure)}" for label, figure in parts.items()
+            ]
     for name, figure in (metrics.get("baseline") or {}).items():
         if isinstance(figure, dict) and figure.get("value") is not None:
             lines.append(f"{'baseline':<12} {name:<28} {_figure(figure)}")

@@ -41,7 +41,9 @@ def run(args: argparse.Namespace) -> int:
         if not study_file.is_file():
             console.say(f"simulating a BOLD cohort with known truth in {cohort} ...")
             simulations["bold"]().write(cohort, lambda done, total: console.bar("simulate", done, total))
-        run_ = train_study(load_study(study_file), out, 0, cache=args.out / "cache", voice=Voice(console.say, console.bar))
+        run_ = train_study(
+            load_study(study_file), out, 0, cache=args.out / "cache", voice=Voice(console.say, console.bar)
+        )
     except Interrupted:
         console.say("stopped, everything is saved. 'voxtempo demo' with the same --out continues.")
         return 130
@@ -53,7 +55,9 @@ def run(args: argparse.Namespace) -> int:
     print(f"\nDone in {(time.monotonic() - began) / 60:.1f} minutes. The report: {out / 'report.html'}")
     scan = next(iter(sorted(cohort.glob("sub-*/func/*_bold.nii.gz"))))
     print("Next, for instance:")
-    print(f"  voxtempo train {cohort / 'groups.yaml'} --out {args.out / 'groups'}      patients or controls, by subject")
+    print(
+        f"  voxtempo train {cohort / 'groups.yaml'} --out {args.out / 'groups'}      patients or controls, by subject"
+    )
     print(f"  voxtempo predict {out} {scan} --out {args.out / 'predicted'}      the decision over time for one series")
     print("  voxtempo new FOLDER_OF_YOUR_SCANS      a study file for your own data")
     return 0

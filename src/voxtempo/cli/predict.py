@@ -40,6 +40,10 @@ def run(args: argparse.Namespace) -> int:
     for prediction in predictions:
         shown = {k: v for k, v in prediction.row.items() if k not in ("id", "status")}
         text = "  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in shown.items())
-        print(f"{prediction.id}: {text}" if prediction not in failed else f"{prediction.id}: FAILED: {prediction.row['status']}")
+        print(
+            f"{prediction.id}: {text}"
+            if prediction not in failed
+            else f"{prediction.id}: FAILED: {prediction.row['status']}"
+        )
     print(f"written to {args.out / 'predictions.csv'}")
     return 1 if failed else 0

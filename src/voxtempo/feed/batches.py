@@ -6,30 +6,14 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voxtempo.augment import Stack
 from voxtempo.feed.samplers import PatchSampler, Position, Sampler
 from voxtempo.feed.source import FeedCase
-
-
-class Augmentation(Protocol):
-    """What the feed needs of ``voxtempo.augment``'s stack: draw parameters, then apply them."""
-
-    def draw(
-        self, rng: np.random.Generator, shape: Sequence[int], spacing: Sequence[float], size: Sequence[int] | None = None
-    ) -> Any:
-        """Return random parameters for an array of ``shape``, of which ``size`` voxels are cut from the centre."""
-
-    def apply(
-        self, image: NDArray[np.float32], label: NDArray[np.int32] | None, params: Any
-    ) -> tuple[NDArray[np.float32], NDArray[np.int32] | None]:
-        """Return the changed image and label."""
-
-    def reach(self, size: Sequence[int], spacing: Sequence[float]) -> tuple[int, int, int]:
-        """Return the voxels to read so that a patch of ``size`` has no invented edges."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +62,7 @@ class Batches:
         batch: int,
         kind: str,
         task: str,
-        augment: Augmentation | None = None,
+        augment: Stack | None = None,
         seed: int = 0,
         workers: int = 2,
     ) -> None:
@@ -158,7 +142,7 @@ class Batches:
 
     def _sample(
         self, case: FeedCase, position: Position, rng: np.random.Generator | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.int32] | None]:
+    ) -> tuple[NDArray[np.float32], NDArray[np.integer[Any]] | None]:
         if self.augment is None or rng is None:
             return self.sampler.read(case, position)
         if not isinstance(self.sampler, PatchSampler):

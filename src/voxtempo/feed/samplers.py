@@ -100,7 +100,7 @@ def patch_starts(length: int, patch: int, overlap: float) -> list[int]:
         return [-((patch - length) // 2)]
     step = max(1, int(patch * (1 - overlap)))
     count = -(-(length - patch) // step) + 1
-    return [int(round(s)) for s in np.linspace(0, length - patch, count)]
+    return [round(float(s)) for s in np.linspace(0, length - patch, count)]
 
 
 class PatchSampler(Sampler):
@@ -127,7 +127,7 @@ class PatchSampler(Sampler):
 
     def per_pass(self, case: FeedCase) -> int:
         """Return the number of patches that hold as many voxels as the case does, at least one."""
-        return max(1, int(round(np.prod(case.image.shape[1:4]) / np.prod(self.patch))))
+        return max(1, round(float(np.prod(case.image.shape[1:4]) / np.prod(self.patch))))
 
     def draw(self, case: FeedCase, index: int, rng: np.random.Generator) -> Position:
         """Return a random patch, centred on a random label's random voxel for a share of draws."""
@@ -141,9 +141,7 @@ class PatchSampler(Sampler):
         start = []
         for axis, (n, p) in enumerate(zip(shape, self.patch, strict=True)):
             low, high = min(0, n - p), max(0, n - p)
-            if n <= p:
-                start.append(int(rng.integers(low, high + 1)))
-            elif centre is None:
+            if n <= p or centre is None:
                 start.append(int(rng.integers(low, high + 1)))
             else:
                 jitter = int(rng.integers(-(p // 4), p // 4 + 1))
@@ -188,7 +186,9 @@ class SliceSampler(Sampler):
             start, size = [0, 0, 0], list(shape)
             start[self.axis], size[self.axis] = index, 1
             positions.append(
-                Position(case.id, _static(case), (start[0], start[1], start[2]), (size[0], size[1], size[2]), case.target)
+                Position(
+                    case.id, _static(case), (start[0], start[1], start[2]), (size[0], size[1], size[2]), case.target
+                )
             )
         return positions
 
@@ -258,7 +258,7 @@ class WindowSampler(Sampler):
     def _start(self, case: FeedCase, onset: float) -> int:
         if case.repetition_time is None:
             raise StudyError(f"{case.id} has no repetition time, so events in seconds cannot be placed")
-        start = int(round((onset + self.delay) / case.repetition_time))
+        start = round((onset + self.delay) / case.repetition_time)
         last = case.image.shape[0] - self.length
         if start - last > self.length // 2:
             raise StudyError(

@@ -21,7 +21,7 @@ class Voxels:
     @property
     def shape(self) -> tuple[int, int, int, int, int]:
         """(t, x, y, z, c)."""
-        return self.array.shape  # type: ignore[return-value]
+        return self.array.shape
 
     def read(self, time: slice, box: tuple[slice, slice, slice]) -> NDArray[np.float32]:
         """Return the values inside the array's bounds as float32, touching only what is asked for."""

@@ -70,8 +70,10 @@ def judge(
     for number, case in enumerate(cases):
         try:
             answer = predictor.answer(feed_case(case, prepared[case.id], task))
-            judged += _segment(case, answer, prepared[case.id], task, role, look) if isinstance(task, SegmentTask) else _tell(
-                case, answer, task, role
+            judged += (
+                _segment(case, answer, prepared[case.id], task, role, look)
+                if isinstance(task, SegmentTask)
+                else _tell(case, answer, task, role)
             )
             if look is not None and not isinstance(task, SegmentTask):
                 look(case, answer, None)
@@ -177,7 +179,9 @@ def _answers(rows: Sequence[Row], task: LearningTask) -> np.ndarray:
     return np.array([[row["predicted"]] for row in rows], dtype=np.float64)
 
 
-def baseline_of(judged: Judged, task: LearningTask, study: Study, training_truth: Sequence[Any], by: str) -> dict[str, Any]:
+def baseline_of(
+    judged: Judged, task: LearningTask, study: Study, training_truth: Sequence[Any], by: str
+) -> dict[str, Any]:
     """Return what an answer that ignores the scan would reach on the same cases (nothing for segmentation)."""
     if isinstance(task, SegmentTask):
         return {}
@@ -197,7 +201,9 @@ def subgroups_of(judged: Judged, task: LearningTask, study: Study, cases: Sequen
     found = {}
     for column in study.evaluate.subgroups:
         values = [columns[row["id"].split("@")[0]].get(column, "") for row in judged.rows]
-        found[column] = subgroup_metrics(values, lambda chosen: metrics_of(_only(judged, chosen), task, study, study.evaluate.by))
+        found[column] = subgroup_metrics(
+            values, lambda chosen: metrics_of(_only(judged, chosen), task, study, study.evaluate.by)
+        )
     return found
 
 

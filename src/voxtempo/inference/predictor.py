@@ -108,11 +108,11 @@ class Predictor:
 
     def _decode(self, images: NDArray[np.float32]) -> Probabilities:
         """Return (n, k) or (n, ..., k) answers, averaged over the models; a regression's value is (n, 1)."""
-        total = 0.0
+        answers = []
         for model, task in zip(self.models, self.tasks, strict=True):
             said = task.decode(predict_full(model, images, self._batch))
-            total = total + (said[:, None] if task.name == "regress" else said)
-        return np.asarray(total / len(self.models), dtype=np.float32)
+            answers.append(said[:, None] if task.name == "regress" else said)
+        return np.mean(answers, axis=0, dtype=np.float32)
 
     def _stitch(self, case: FeedCase, sampler: Sampler) -> Probabilities:
         """Return (x, y, z, labels + 1): overlapping patches weighted by a Gaussian of their centre's distance."""
@@ -129,7 +129,8 @@ class Predictor:
             inside, taken = _overlap(position.start, patch.shape[:3], shape)
             total[inside] += patch[taken] * importance[taken][..., None]
             weights[inside] += importance[taken]
-        return total / weights[..., None]
+        total /= weights[..., None]
+        return total
 
 
 def gaussian_importance(shape: Sequence[int], share: float = 1 / 8) -> NDArray[np.float32]:

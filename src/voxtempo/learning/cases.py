@@ -24,7 +24,9 @@ def feed_case(case: Case, prepared: PreparedCase, task: LearningTask) -> FeedCas
         id=case.id,
         image=_voxels(image),
         spacing=image.geometry.spacing,
-        mask=None if prepared.mask is None or not isinstance(task, SegmentTask) else _label_indices(case, prepared.mask, task),
+        mask=None
+        if prepared.mask is None or not isinstance(task, SegmentTask)
+        else _label_indices(case, prepared.mask, task),
         target=task.encode(case.target),
         events=tuple(FeedEvent(event_unit(case.id, e.onset), e.onset, task.encode(e.label)) for e in case.events),  # type: ignore[arg-type]
         repetition_time=image.repetition_time or case.repetition_time,

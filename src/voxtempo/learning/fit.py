@@ -150,7 +150,10 @@ def _close_epoch(
 
 def validate(model: Any, task: LearningTask, batches: Batches) -> tuple[float, float]:
     """Return the mean loss and the monitored figure over every fixed position of the cases."""
-    losses, weights, answers, targets = [], [], [], []
+    losses: list[float] = []
+    weights: list[int] = []
+    answers: list[np.ndarray] = []
+    targets: list[Any] = []
     for batch in batches.cover():
         logits = predict_full(model, batch.image, batches.batch)
         losses.append(float(model.loss(batch.target, logits)))

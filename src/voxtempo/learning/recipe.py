@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from voxtempo.errors import RunError
 from voxtempo.learning.tasks import LearningTask, restore_task
@@ -101,4 +101,4 @@ def input_kind(sample_kind: str, flat: bool) -> InputKind:
     """Return what the network is given: series for windows, slices where z = 1, volumes otherwise."""
     if sample_kind == "window":
         return "series"
-    return cast(InputKind, "slice" if flat or sample_kind == "slices" else "volume")
+    return "slice" if flat or sample_kind == "slices" else "volume"

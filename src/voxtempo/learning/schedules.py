@@ -25,7 +25,7 @@ def rate_at(step: int, total: int, *, peak: float, schedule: str, warmup: float,
     >>> rate_at(4, 100, peak=1.0, schedule="cosine", warmup=0.1)
     0.5
     """
-    rising = int(round(warmup * total))
+    rising = round(warmup * total)
     if step < rising:
         return peak * (step + 1) / rising
     if schedule in ("constant", "plateau"):

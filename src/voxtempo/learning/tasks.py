@@ -181,14 +181,21 @@ def make_task(study: Study, cohort: Cohort, train: Sequence[Case]) -> LearningTa
     if study.task == "classify":
         present = {event.label for case in train for event in case.events} or {str(case.target) for case in train}
         if len(present) < 2:
-            raise CohortError(f"The training cases hold only the class {', '.join(map(repr, present))}: nothing to tell apart.")
+            raise CohortError(
+                f"The training cases hold only the class {', '.join(map(repr, present))}: nothing to tell apart."
+            )
         return ClassifyTask(cohort.classes)
-    truths = [_number(case.id, t) for case in train for t in ([e.label for e in case.events] or [case.target])]
+    truths = [_number(case.id, truth) for case in train for truth in truths_of(case)]
     values = np.array(truths, dtype=np.float64)
     deviation = float(values.std())
     if not deviation > 0:
         raise CohortError(f"The target is {values[0]:g} in every training case: nothing to learn.")
     return RegressTask(float(values.mean()), deviation)
+
+
+def truths_of(case: Case) -> list[str | float | None]:
+    """Return the truth of every event of the case, or of the case itself."""
+    return [event.label for event in case.events] or [case.target]
 
 
 def _number(case_id: str, truth: str | float | None) -> float:

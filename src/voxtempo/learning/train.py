@@ -19,7 +19,7 @@ from voxtempo.learning.fit import Watch, fit
 from voxtempo.learning.losses import build_loss
 from voxtempo.learning.optimisers import make_optimiser
 from voxtempo.learning.recipe import Recipe, file_sha256, input_kind
-from voxtempo.learning.tasks import ClassifyTask, LearningTask, make_task
+from voxtempo.learning.tasks import ClassifyTask, LearningTask, make_task, truths_of
 from voxtempo.networks import networks, resolve_precision
 from voxtempo.prepare import PreparedCase
 
@@ -130,7 +130,7 @@ def make_recipe(study: Study, task: LearningTask, example: PreparedCase) -> Reci
         kind=kind,
         task=task.as_json(),
         dropout=study.train.dropout or 0.0,
-        precision=resolve_precision(study.train.precision),  # type: ignore[arg-type]
+        precision=resolve_precision(study.train.precision),
         seed=study.train.seed,
         python=section.python is not None,
         python_sha256=file_sha256(name) if section.python is not None else "",
@@ -156,7 +156,7 @@ def _class_weights(study: Study, task: ClassifyTask, train: Sequence[Case]) -> l
     if wanted == "none":
         return None
     if wanted == "balanced":
-        truths = [t for case in train for t in ([e.label for e in case.events] or [str(case.target)])]
+        truths = [str(truth) for case in train for truth in truths_of(case)]
         counts = [max(1, truths.count(name)) for name in task.classes]
         return [len(truths) / (len(counts) * count) for count in counts]
     unknown = set(wanted) - set(task.classes)

@@ -59,7 +59,9 @@ def estimate(study: Study, shape: Sequence[int], samples: int) -> Estimate:
     training_flop = 3 * flop * repeats
     memory = 700 + 4 * 2.5 * values * repeats * study.train.batch / 2**20
     steps = study.train.steps or -(-samples // study.train.batch)
-    seconds = steps * study.train.epochs * study.train.batch * training_flop / (GFLOPS_PER_CORE * 1e9 * (os.cpu_count() or 1))
+    seconds = (
+        steps * study.train.epochs * study.train.batch * training_flop / (GFLOPS_PER_CORE * 1e9 * (os.cpu_count() or 1))
+    )
     return Estimate(training_flop / 1e9, memory, seconds / 60, samples)
 
 
@@ -78,7 +80,9 @@ def _network_cost(study: Study, shape: Sequence[int], channels: int) -> tuple[fl
     for width in widths:
         taps = 3.0 ** int((size > 1).sum())
         voxels = float(np.prod(size))
-        convolutions = 2 * width * width + previous * width + (2 * width * width + 2 * width * width if segment else width * width)
+        convolutions = (
+            2 * width * width + previous * width + (2 * width * width + 2 * width * width if segment else width * width)
+        )
         flop += 2 * taps * voxels * convolutions
         values += voxels * width * (10 if segment else 6)
         size = np.where(size > 1, np.ceil(size / 2), 1)

@@ -159,10 +159,9 @@ def _plan_sample(study: Study, foreseen: Foreseen, reasons: list[str]) -> Sample
         length = min(20 if not events else 8, min(foreseen.volumes))
         reasons.append(f"sample: windows of {length} volumes" + (", one an event" if events else ", end to end"))
         return Sample(window=Window(length=length, align="events" if events else None, delay=5.0 if events else 0.0))
-    if study.task != "segment" or foreseen.flat:
-        if study.task != "segment" or foreseen.one_shape:
-            reasons.append(f"sample: the whole {'slice' if foreseen.flat else 'volume'}, {_x(foreseen.largest)}")
-            return Sample(volume="whole")
+    if study.task != "segment" or (foreseen.flat and foreseen.one_shape):
+        reasons.append(f"sample: the whole {'slice' if foreseen.flat else 'volume'}, {_x(foreseen.largest)}")
+        return Sample(volume="whole")
     patch = plan_patch(foreseen.largest, foreseen.median)
     whole = all(p >= n for p, n in zip(patch, foreseen.largest, strict=True))
     reasons.append(
@@ -230,7 +229,9 @@ def _plan_network(study: Study, sample: Sample, foreseen: Foreseen, reasons: lis
     large = np.prod(foreseen.largest, dtype=np.int64) > STEM_VOXELS
     if name == "resnet3d" and sample.kind == "volume" and large and "stem_stride" not in options:
         options["stem_stride"] = 2
-        reasons.append(f"network: its first convolution strides by 2, since {_x(foreseen.largest)} is large for whole volumes")
+        reasons.append(
+            f"network: its first convolution strides by 2, since {_x(foreseen.largest)} is large for whole volumes"
+        )
     return NetworkSection.model_validate({"name": name, **options})
 
 
@@ -266,7 +267,9 @@ def _plan_training(study: Study, cohort: Cohort, sample: Sample, foreseen: Fores
         "batch": batch,
         "epochs": epochs,
         "rate": own.rate or 1e-3,
-        "weight_decay": own.weight_decay if own.weight_decay is not None else (1e-4 if study.task == "segment" else 1e-2),
+        "weight_decay": own.weight_decay
+        if own.weight_decay is not None
+        else (1e-4 if study.task == "segment" else 1e-2),
         "patience": own.patience or max(10, epochs // 2),
         "dropout": own.dropout if own.dropout is not None else (0.0 if study.task == "segment" else 0.3),
     }

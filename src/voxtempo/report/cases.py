@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from voxtempo.errors import RunError
-from voxtempo.report.course_chart import course_chart
+from voxtempo.report.course_chart import course_chart, value_chart
 from voxtempo.report.numbers import number
 from voxtempo.report.overlay import planes
 from voxtempo.report.run_files import Row, RunFiles, numbers
@@ -76,16 +76,20 @@ def _card(run: RunFiles, example: dict[str, Any], position: int) -> dict[str, An
     if "image" not in arrays:
         raise RunError(f"{run.folder}/examples/examples.json: example '{card['id']}' names no 'image'.")
     shapes = {name: array.shape for name, array in arrays.items()}
-    if len(set(shapes.values())) != 1 or len(shapes["image"]) != 3:
+    axes = arrays["image"].ndim
+    if len(set(shapes.values())) != 1 or axes not in (2, 3):
         raise RunError(
-            f"{run.folder}/examples: the arrays of '{card['id']}' must share one shape (x, y, z), found {shapes}."
+            f"{run.folder}/examples: the arrays of '{card['id']}' must share one shape, "
+            f"(x, y) or (x, y, z), found {shapes}."
         )
-    spacing = example.get("spacing") or [1.0, 1.0, 1.0]
-    if not (isinstance(spacing, list) and len(spacing) == 3 and all(isinstance(step, int | float) for step in spacing)):
+    spacing = example.get("spacing") or [1.0] * axes
+    if not (isinstance(spacing, list) and len(spacing) >= axes and all(isinstance(s, int | float) for s in spacing)):
         raise RunError(
-            f"{run.folder}/examples/examples.json: the spacing of '{card['id']}' must be three numbers in mm, "
+            f"{run.folder}/examples/examples.json: the spacing of '{card['id']}' must be {axes} numbers in mm, "
             f"found {spacing}."
         )
+    if axes == 2:
+        arrays, spacing = {name: array[..., None] for name, array in arrays.items()}, [*spacing[:2], 1.0]
     oriented = str(example.get("orientation", "")).upper() == "RAS"
     card["planes"] = planes(arrays["image"], spacing, arrays.get("truth"), arrays.get("predicted"), oriented)
     card["outlined"] = len(arrays) > 1
@@ -113,6 +117,10 @@ def _course(run: RunFiles, files: dict[str, Any], position: int) -> Any:
             f"{run.inside(name)}: expected a 'time' in seconds on every row, found {len(rows)} rows without it."
         )
     classes = [column[2:] for column in rows[0] if column.startswith("p_")]
+    if not classes:
+        return value_chart(
+            time[order], numbers(rows, "value")[order], numbers(rows, "truth")[order], f"course-{position}"
+        )
     scores = np.stack([numbers(rows, f"p_{label}") for label in classes], axis=1)[order]
     truth = [rows[i].get("truth", "") for i in order]
     return course_chart(time[order], scores, truth, classes, f"course-{position}")

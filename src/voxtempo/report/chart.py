@@ -35,7 +35,6 @@ DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", (0, (6, 2)), (0, (
 _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "voxtempo",
-    "text.parse_math": False,
     "font.size": 12,
     "font.family": ["DejaVu Sans"],
 }

@@ -1,4 +1,7 @@
-"""A prediction in time: one lane a class, the probability as a filled curve, the true periods as a band behind it."""
+"""A prediction in time: one lane a class, the probability as a filled curve, the true periods as a band behind it.
+
+A predicted number is one line, with the true number beside it.
+"""
 
 from __future__ import annotations
 
@@ -54,6 +57,16 @@ def course_chart(
     axes.set_xlabel("seconds")
     axes.title.set_color(MUTED)
     return svg(figure, key, "Probability of each class over time with the true periods", wide=True)
+
+
+def value_chart(time: NDArray[np.float64], values: NDArray[np.float64], truth: NDArray[np.float64], key: str) -> Markup:
+    """Return the chart of a number predicted over time (n,), with the true numbers (n,), NaN where nothing is known."""
+    figure, axes = new_chart(920, 240)
+    axes.plot(time, truth, color=ORANGE, linewidth=6, alpha=0.35, solid_capstyle="butt")
+    axes.plot(time, values, color=BLUE, linewidth=2, marker="o" if len(time) <= BARS else "", markersize=5)
+    axes.set_xlabel("seconds")
+    axes.margins(x=0.02, y=0.12)
+    return svg(figure, key, "Predicted value over time with the true value", wide=True)
 
 
 def _runs(time: NDArray[np.float64], true: NDArray[np.bool_], step: float) -> list[tuple[float, float]]:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
-from voxtempo.report.chart import BLUE, INK, MUTED, ORANGE, legend, new_chart, svg
-from voxtempo.report.numbers import metric_of
+from voxtempo.report.chart import BLUE, ORANGE, legend, new_chart, svg
+from voxtempo.report.numbers import metric_of, number
 from voxtempo.report.run_files import Row, numbers
 
 SMALLER_IS_BETTER = ("loss", "mae", "rmse", "distance", "hausdorff", "error")
@@ -27,8 +28,21 @@ def learning_charts(histories: Sequence[list[Row]]) -> list[tuple[str, Markup]]:
         charts.append(("Loss", _loss(histories)))
     for column in columns:
         if column not in _OTHER and np.isfinite(numbers(histories[0], column)).any():
-            charts.append((column_title(column), _monitor(histories, column)))
+            charts.append((_caption(histories, column), _monitor(histories, column)))
     return charts
+
+
+def _caption(histories: Sequence[list[Row]], column: str) -> str:
+    if len(histories) > 1:
+        return column_title(column)
+    values = numbers(histories[0], column)
+    best = _best(column, values)
+    return f"{column_title(column)}; best {number(float(values[best]), 3)} after epoch {_epochs(histories[0])[best]:g}"
+
+
+def _best(column: str, values: NDArray[np.float64]) -> int:
+    downwards = any(word in column for word in SMALLER_IS_BETTER)
+    return int(np.nanargmin(values) if downwards else np.nanargmax(values))
 
 
 def column_title(column: str) -> str:
@@ -76,32 +90,18 @@ def _loss(histories: Sequence[list[Row]]) -> Markup:
 
 def _monitor(histories: Sequence[list[Row]], column: str) -> Markup:
     figure, axes = new_chart(440, 280)
-    downwards = any(word in column for word in SMALLER_IS_BETTER)
     for rows in histories:
         epochs, values = _epochs(rows), numbers(rows, column)
         axes.plot(epochs, values, color=BLUE, linewidth=2 if len(histories) == 1 else 1.2, alpha=0.85)
         if len(histories) == 1 and np.isfinite(values).any():
-            best = int(np.nanargmin(values) if downwards else np.nanargmax(values))
+            best = _best(column, values)
             axes.plot(epochs[best], values[best], "o", color=BLUE, markersize=7, clip_on=False)
-            left = best > 0.7 * len(values)
-            axes.annotate(
-                f"best {values[best]:.3f}, epoch {epochs[best]:g}",
-                (epochs[best], values[best]),
-                xytext=(-4 if left else 4, 11 if downwards else -15),
-                textcoords="offset points",
-                ha="right" if left else "left",
-                va="center",
-                color=INK,
-                fontsize=12,
-            )
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.margins(y=0.14)
-    axes.title.set_color(MUTED)
     return svg(figure, f"monitor-{_slug(column)}", f"{column_title(column)} over epochs")
 
 
-def _epochs(rows: list[Row]) -> np.ndarray:
+def _epochs(rows: list[Row]) -> NDArray[np.float64]:
     epochs = numbers(rows, "epoch")
     return epochs if np.isfinite(epochs).all() else np.arange(1.0, len(rows) + 1)
 

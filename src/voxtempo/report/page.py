@@ -12,7 +12,7 @@ from voxtempo.report.cases import cases_section
 from voxtempo.report.learning_curves import learning_charts
 from voxtempo.report.method import method_section
 from voxtempo.report.numbers import units_text
-from voxtempo.report.provenance import provenance_section
+from voxtempo.report.provenance import moment, provenance_section
 from voxtempo.report.result import result_section, subgroup_figures
 from voxtempo.report.result_tables import subgroup_grid
 from voxtempo.report.run_files import RunFiles, read_run
@@ -103,7 +103,7 @@ def _render(run: RunFiles, sections: list[Section]) -> str:
         problems=problem_counts(run),
         failures=len(run.failures),
         version=str((run.manifest or (run.folds[0].manifest if run.folds else {})).get("voxtempo", "")),
-        created=str(run.manifest.get("created", "")),
+        created=moment(run.manifest.get("created", "")),
     )
 
 

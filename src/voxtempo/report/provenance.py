@@ -25,6 +25,7 @@ def provenance_section(run: RunFiles) -> Section:
         "compute": _compute(manifest, run),
         "versions": sorted((str(k), str(v)) for k, v in versions.items()) if isinstance(versions, dict) else [],
         "command": _command(run, manifest),
+        "as_run": bool(manifest.get("command")),
         "seed": str(manifest.get("seed", "")),
         "inputs": len(inputs) if isinstance(inputs, dict | list) else 0,
     }
@@ -33,7 +34,7 @@ def provenance_section(run: RunFiles) -> Section:
 
 def _compute(manifest: dict[str, Any], run: RunFiles) -> list[tuple[str, str]]:
     facts: list[tuple[str, str]] = []
-    machine = mapping(manifest.get("machine"))
+    machine = {"accelerator": manifest.get("accelerator"), **mapping(manifest.get("machine"))}
     for key, title, form in (
         ("processor", "Processor", "{}"),
         ("cores", "Cores", "{}"),
@@ -43,7 +44,7 @@ def _compute(manifest: dict[str, Any], run: RunFiles) -> list[tuple[str, str]]:
         value = machine.get(key)
         if value not in (None, ""):
             facts.append((title, form.format(value) if not isinstance(value, str) else value))
-    if "accelerator" in machine and not machine["accelerator"]:
+    if not machine["accelerator"]:
         facts.append(("Accelerator", "none"))
     seconds = _seconds(manifest, run)
     titles = {"prepare": "Preparing", "train": "Training", "evaluate": "Evaluating"}
@@ -57,8 +58,18 @@ def _compute(manifest: dict[str, Any], run: RunFiles) -> list[tuple[str, str]]:
     if manifest.get("backend"):
         facts.append(("Backend", str(manifest["backend"])))
     if manifest.get("created"):
-        facts.append(("Created", str(manifest["created"])))
+        facts.append(("Created", moment(manifest["created"])))
     return facts
+
+
+def moment(created: object) -> str:
+    """Return a recorded time to the minute.
+
+    >>> moment("2026-11-20T22:10:52+0000")
+    '2026-11-20 22:10'
+    """
+    text = str(created)
+    return text[:16].replace("T", " ") if len(text) >= 16 and text[10] in "T " else text
 
 
 def _seconds(manifest: dict[str, Any], run: RunFiles) -> dict[str, Any]:

@@ -35,6 +35,7 @@ def result_section(run: RunFiles) -> Section:
         "by_case": metric_lines(run, mapping(run.metrics.get(f"{run.role}_by_case"))),
         "other": _other_role(run),
         "baseline": str(mapping(run.metrics.get("baseline")).get("method", "")),
+        "flat": False,
         "failed": metrics.get("failed") if isinstance(metrics.get("failed"), int) else None,
         "confusion": None,
         "grid": None,
@@ -49,6 +50,8 @@ def result_section(run: RunFiles) -> Section:
         content["charts"] = _strips(run)
     else:
         content["charts"] = _agreement(run)
+    tables = [content["grid"], content["folds"], *content["lines"]]
+    content["flat"] = any(table.flat for table in tables if table is not None)
     shown = any(content[key] for key in ("lines", "folds", "charts")) or content.get("confusion")
     return Section("result", "Result", content if shown else {}, tuple(notes))
 

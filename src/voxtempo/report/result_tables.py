@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from voxtempo.report.numbers import (
@@ -39,15 +39,26 @@ class Line:
     high: float | None = None
     baseline: float | None = None
     baseline_text: str = ""
+    flat: bool = False
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of figures with two keys: classes, labels, folds or subgroups down, metrics across."""
+    """A table of figures with two keys: classes, labels, folds or subgroups down, metrics across.
+
+    ``flat`` says whether an interval in it has no width; ``last`` heads the column of denominators.
+    """
 
     corner: str
     columns: list[str]
     rows: list[tuple[str, list[tuple[str, str]], str]]
+    flat: bool = False
+    last: str = "Over"
+
+
+def _flat(figure: Any) -> bool:
+    interval = interval_of(figure)
+    return interval is not None and interval[0] == interval[1]
 
 
 def headline_figures(run: RunFiles, metrics: dict[str, Any]) -> dict[str, Any]:
@@ -93,6 +104,7 @@ def metric_lines(run: RunFiles, metrics: dict[str, Any]) -> list[Line]:
                 high=place(high, span),
                 baseline=place(baseline, span),
                 baseline_text=baseline_text(run, baseline, shown.scale, digits),
+                flat=_flat(figure),
             )
         )
     return lines
@@ -105,7 +117,13 @@ def class_grid(metrics: dict[str, Any], classes: list[str]) -> Grid | None:
         return None
     names = [name for name in classes if isinstance(recorded.get(name), dict)] or list(recorded)
     columns = [m for m in ("recall", "precision", "specificity", "f1", "auc") if any(m in recorded[n] for n in names)]
-    return _grid("Class", columns, [(name, recorded[name]) for name in names]) if names else None
+    grid = _grid("Class", columns, [(name, recorded[name]) for name in names])
+    counts = [recorded[name].get("cases") for name in names]
+    if not all(isinstance(count, int) for count in counts):
+        return grid
+    # What a recall is a share of is the class's own cases, not all that were resampled.
+    rows = [(name, cells, f"{count:,}") for (name, cells, _), count in zip(grid.rows, counts, strict=True)]
+    return replace(grid, rows=rows, last="Its cases")
 
 
 def label_grid(metrics: dict[str, Any], labels: list[str]) -> Grid | None:
@@ -170,4 +188,5 @@ def _grid(corner: str, metrics: list[str], rows: list[tuple[str, dict[str, Any]]
             if isinstance(figure, dict) and not units:
                 units = units_text(figure)
         body.append((name, cells, units))
-    return Grid(corner, columns, body)
+    flat = any(_flat(row.get(key)) for _, row in rows for key in metrics)
+    return Grid(corner, columns, body, flat)

@@ -65,7 +65,7 @@ class RunFiles:
     def role(self) -> str:
         """Whose results are shown: "test" if any test case was judged, else "validation"."""
         judged = any(row.get("role") == "test" for row in self.predictions)
-        return "test" if judged or "test" in self.metrics or not self.metrics else "validation"
+        return "test" if judged or self.metrics.get("test") or not self.metrics.get("validation") else "validation"
 
     @property
     def judged(self) -> dict[str, Any]:

@@ -60,9 +60,7 @@ def _fold_index(run: Run) -> int:
         return 0
 
 
-def _external(
-    run: Run, on: Study, cache: Path | None, workers: int, voice: Voice
-) -> tuple[dict[str, Any], Path]:
+def _external(run: Run, on: Study, cache: Path | None, workers: int, voice: Voice) -> tuple[dict[str, Any], Path]:
     study = _as_the_run(run, on)
     setup = set_up(study, workers)
     _refuse_seen(run, setup.cohort)
@@ -113,7 +111,10 @@ def _refuse_other_answers(run: Run, external: Cohort) -> None:
     task = run.task
     if isinstance(task, ClassifyTask) and not set(external.classes) <= set(task.classes):
         unknown = sorted(set(external.classes) - set(task.classes))
-        raise CohortError(f"The external cohort has classes the network never learned: {unknown}. It knows {list(task.classes)}.")
+        raise CohortError(
+            f"The external cohort has classes the network never learned: {unknown}. It knows {list(task.classes)}."
+        )
     if isinstance(task, SegmentTask) and dict(external.labels) != dict(task.labels):
-        raise CohortError(f"The external cohort's labels are {dict(external.labels)}, the network's are {dict(task.labels)}.")
-
+        raise CohortError(
+            f"The external cohort's labels are {dict(external.labels)}, the network's are {dict(task.labels)}."
+        )

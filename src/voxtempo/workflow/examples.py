@@ -24,7 +24,12 @@ SERIES = 3
 
 
 def write_examples(
-    folder: Path, predictor: Predictor, cohort: Cohort, prepared: Mapping[str, PreparedCase], judged: Judged, label_maps: Path
+    folder: Path,
+    predictor: Predictor,
+    cohort: Cohort,
+    prepared: Mapping[str, PreparedCase],
+    judged: Judged,
+    label_maps: Path,
 ) -> None:
     """Write ``examples.json`` and its arrays: worst, median and best cases, wrong and right ones, courses over time."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -33,7 +38,9 @@ def write_examples(
     if isinstance(task, SegmentTask):
         entries = [_segmented(folder, cases[row["id"]], label_maps, note, row) for row, note in _telling(judged)]
     elif predictor.recipe.kind == "series":
-        entries = _courses(folder, predictor, [cases[i] for i in dict.fromkeys(_case_id(r) for r in judged.rows)], prepared)
+        entries = _courses(
+            folder, predictor, [cases[i] for i in dict.fromkeys(_case_id(r) for r in judged.rows)], prepared
+        )
     else:
         entries = [_pictured(folder, row, prepared[row["id"]], note) for row, note in _striking(judged, task)]
     write_json(folder / "examples.json", [entry for entry in entries if entry])

@@ -45,17 +45,19 @@ def predict_scan(run: Run, scan: Scan, case_id: str) -> Prediction:
     predictor, task = run.predictor, run.task
     channels = list(run.study.cohort.scans)
     if len(scan.channels) != len(channels):
-        raise StudyError(f"{case_id}: the network takes {len(channels)} channels ({', '.join(channels)}), found {len(scan.channels)}.")
+        raise StudyError(
+            f"{case_id}: the network takes {len(channels)} channels ({', '.join(channels)}), found {len(scan.channels)}."
+        )
     prepared, native, _ = prepare_scan(scan, run.steps)
-    case = FeedCase(
-        case_id, Voxels(prepared.data), prepared.geometry.spacing, repetition_time=prepared.repetition_time
-    )
+    case = FeedCase(case_id, Voxels(prepared.data), prepared.geometry.spacing, repetition_time=prepared.repetition_time)
     if isinstance(task, SegmentTask):
         answer = predictor.answer(case)
         assert answer.probabilities is not None
         labels = native_label_map(answer.probabilities, prepared.geometry, native, task, case_id)
         ml = native.voxel_volume / 1000
-        volumes = {f"volume_{name}": float(np.count_nonzero(labels.data == value) * ml) for value, name in task.labels.items()}
+        volumes = {
+            f"volume_{name}": float(np.count_nonzero(labels.data == value) * ml) for value, name in task.labels.items()
+        }
         return Prediction(case_id, {"id": case_id, **volumes, "status": "ok"}, labels)
     answer = predictor.course(case) if predictor.recipe.kind == "series" else predictor.answer(case)
     row: dict[str, Any] = {"id": case_id, **_verdict(answer, case_id, task), "status": "ok"}
@@ -85,6 +87,7 @@ def predict_scans(run: Run, scans: Sequence[str], out: Path, voice: Voice | None
     """
     voice = voice or Voice()
     ids = _ids(scans)
+    _load_network(run)
     predictions = []
     for number, (spec, case_id) in enumerate(zip(scans, ids, strict=True)):
         try:
@@ -100,9 +103,14 @@ def predict_scans(run: Run, scans: Sequence[str], out: Path, voice: Voice | None
     return predictions
 
 
+def _load_network(run: Run) -> None:
+    """Load the network(s) now, so that one that cannot be loaded is one error and not a failure of every scan."""
+    _ = run.predictor
+
+
 def _ordered(row: dict[str, Any]) -> dict[str, Any]:
-    first = {key: row[key] for key in ("id", "status", "predicted") if key in row}
-    return {**first, **{k: v for k, v in row.items() if k not in first}}
+    leading = ("id", "status", "predicted")
+    return {key: row[key] for key in (*leading, *(k for k in row if k not in leading)) if key in row}
 
 
 def _write(out: Path, prediction: Prediction) -> None:
@@ -121,14 +129,19 @@ def _read(run: Run, spec: str) -> Scan:
             "(give them as one argument, separated by commas)."
         )
     series = run.study.cohort.series
-    return stack_channels([read_scan(file, series=series, channel=name) for file, name in zip(files, names, strict=True)])
+    return stack_channels(
+        [read_scan(file, series=series, channel=name) for file, name in zip(files, names, strict=True)]
+    )
 
 
 def _ids(scans: Sequence[str]) -> list[str]:
     """Return a name for each scan: its file's name without suffixes, with its folder's name where two are alike."""
     paths = [Path(spec.split(",")[0]) for spec in scans]
     names = [_stem(path) for path in paths]
-    ids = [f"{path.resolve().parent.name}_{name}" if names.count(name) > 1 else name for path, name in zip(paths, names, strict=True)]
+    ids = [
+        f"{path.resolve().parent.name}_{name}" if names.count(name) > 1 else name
+        for path, name in zip(paths, names, strict=True)
+    ]
     return [f"{case_id}_{i}" if ids.count(case_id) > 1 else case_id for i, case_id in enumerate(ids)]
 
 

@@ -102,7 +102,12 @@ def library_versions() -> dict[str, str]:
 def machine() -> dict[str, Any]:
     """Return what this machine is."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
-    return {"processor": _processor(), "cores": os.cpu_count(), "memory_gb": round(pages / 2**30, 1), "system": platform.system()}
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gb": round(pages / 2**30, 1),
+        "system": platform.system(),
+    }
 
 
 def _processor() -> str:

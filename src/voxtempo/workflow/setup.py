@@ -95,7 +95,9 @@ def set_up(study: Study, workers: int = 2) -> Setup:
     return Setup(plan, cohort, duplicates, geometry, folds, problems)
 
 
-def prepare(setup: Setup, cache: Path | None = None, workers: int = 2, say: Callable[[int, int], None] | None = None) -> dict[str, PreparedCase]:
+def prepare(
+    setup: Setup, cache: Path | None = None, workers: int = 2, say: Callable[[int, int], None] | None = None
+) -> dict[str, PreparedCase]:
     """Prepare every case of a study, or find it prepared."""
     return prepare_cohort(
         setup.cohort.cases,

@@ -152,16 +152,22 @@ def _watch(setup: Setup, out: Path, voice: Voice) -> Watch:
         rows.append(row)
         if log is not None:
             log(row)
-        figures = "  ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in row.items() if k not in ("epoch", "rate", "seconds"))
+        figures = "  ".join(
+            f"{k.replace('_', ' ')} {v:.4g}" for k, v in row.items() if k not in ("epoch", "rate", "seconds")
+        )
         left = (epochs - row["epoch"]) * row["seconds"] / 60
-        voice.say(f"epoch {row['epoch']:.0f}/{epochs}  {figures}  {row['seconds']:.1f} s  (at most {left:.0f} min left)")
+        voice.say(
+            f"epoch {row['epoch']:.0f}/{epochs}  {figures}  {row['seconds']:.1f} s  (at most {left:.0f} min left)"
+        )
 
     return Watch(after_epoch, lambda done, total, loss: voice.bar("train", done, total, f"loss {loss:.4f}"))
 
 
 def _manifest(setup: Setup, fold: Fold, trained: Trained, seconds: Mapping[str, float]) -> dict[str, Any]:
     progress = trained.progress
-    files = sorted({path for case in setup.cohort for path in (*case.scans.values(), *([case.mask] if case.mask else []))})
+    files = sorted(
+        {path for case in setup.cohort for path in (*case.scans.values(), *([case.mask] if case.mask else []))}
+    )
     versions = backend.versions()
     return manifest(
         setup.study,
