@@ -80,8 +80,7 @@ def test_errors_are_shown_together_and_counted_in_the_exit_status(study: Path, c
     assert str(folder / "c3.nii.gz") in problems
     assert "ERROR c5: 'mask' lies on another grid than 'mr': 8 x 8 x 7" in problems
     assert (
-        "WARNING cohort.target.labels: values that 'labels' does not name count as background: 2 (in 1 maps)"
-        in problems
+        "ERROR cohort.target.labels: the label maps hold values that 'labels' does not name: 2 (in 1 maps)" in problems
     )
     assert "WARNING site: 1 groups of identical images" in problems
     assert "c0 = c1" in problems

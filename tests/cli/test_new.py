@@ -75,7 +75,7 @@ def test_the_task_that_is_asked_for(table: Path, tmp_path: Path):
 def test_nothing_is_overwritten_unless_forced(table: Path, tmp_path: Path):
     out = tmp_path / "study.yaml"
     out.write_text("mine")
-    with pytest.raises(StudyError, match=r"study\.yaml exist already"):
+    with pytest.raises(StudyError, match=r"study\.yaml exists already"):
         run(str(table), "--out", str(out))
     assert out.read_text() == "mine"
     made(table, out, "--force")

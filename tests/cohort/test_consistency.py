@@ -133,12 +133,12 @@ def test_label_maps_are_compared_with_the_names(tmp_path: Path):
     problems = check_masks(Cohort(cases, labels={1: "one", 2: "two", 3: "three"}))
     told = {p.message.split(":")[0]: p.severity for p in problems}
     assert told == {
-        "values that 'labels' does not name count as background": "warning",
+        "the label maps hold values that 'labels' does not name": "error",
         "1 of 4 maps hold no named label": "warning",
         "label 2 (two) is absent in 1 of 4 maps": "note",
         "no map holds label 3 (three).": "error",
     }
-    assert any(p.message.endswith("7 (in 1 maps).") for p in problems)
+    assert any("does not name: 7 (in 1 maps); it names 1 (one)" in p.message for p in problems)
 
 
 def test_a_map_with_fractions_is_an_error(tmp_path: Path):

@@ -399,8 +399,9 @@ def test_the_verb_prepares_and_finds_again(cases, tmp_path, capsys):
     args = parser.parse_args([*arguments, "--set", "prepare=[orient, normalise]"])
     args.run(args)
     assert "4 new" in capsys.readouterr().out
-    with pytest.raises(StudyError, match="--workers is 0"):
-        verb.run(parser.parse_args([*arguments[:3], "0"]))
+    with pytest.raises(SystemExit):
+        parser.parse_args([*arguments[:3], "0"])
+    assert "--workers: expected a whole number of 1 or more, found '0'" in capsys.readouterr().err
 
 
 def test_many_failures_are_told_in_few_lines(cases):

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import nilearn.signal
 import numpy as np
 import pytest
@@ -111,18 +109,3 @@ def test_a_volume_and_an_unknown_repetition_time_are_refused():
     with pytest.raises(StudyError, match="needs the repetition time for 'high_pass'"):
         filtered(series(50, repetition_time=None), high_pass=0.01)
     filtered(series(50, repetition_time=None), detrend=1)  # a polynomial needs none
-
-
-@pytest.mark.bench
-def test_speed_against_nilearn():
-    data = np.random.default_rng(0).normal(1000, 10, (200, 64, 64, 36, 1)).astype(np.float32)
-    scan = Scan(data, Geometry.from_spacing((64, 64, 36)), 2.0)
-    begin = time.perf_counter()
-    filtered(scan, detrend=1, high_pass=0.01, keep_mean=False)
-    middle = time.perf_counter()
-    nilearn.signal.clean(
-        data.reshape(200, -1), detrend=True, standardize=None, filter="cosine", high_pass=0.01, t_r=2.0
-    )
-    end = time.perf_counter()
-    print(f"temporal_filter {middle - begin:.2f} s, nilearn {end - middle:.2f} s")
-    assert 2 * (middle - begin) < end - middle

@@ -113,7 +113,7 @@ def test_one_broken_scan_fails_alone(segmented):
     rows = table(folder / "mixed" / "predictions.csv")
     assert [row["status"] == "ok" for row in rows] == [False, True]
     assert "broken.nii.gz" in rows[0]["status"]
-    assert "FAILED" in done.stdout
+    assert "FAILED" in done.stderr
 
 
 def test_a_finished_run_is_not_trained_again_and_another_study_is_refused(segmented):

@@ -69,8 +69,9 @@ def classification_metrics(
     -------
     Figures "accuracy", "balanced_accuracy" (mean recall), "precision", "recall", "specificity", "f1" (macro averages)
     and "auc" (of the second class if there are two, else the macro average of one against the rest);
-    "per_class": class -> precision, recall, specificity, F1, AUC and its number of "cases"; "confusion": {"classes", "counts" (rows truth, columns predicted),
-    "failed" (by true class)}; "cases", "subjects", "failed": counts.
+    "per_class": class -> precision, recall, specificity, F1, AUC and its number of "cases";
+    "confusion": {"classes", "counts" (rows truth, columns predicted), "failed" (by true class)};
+    "cases", "subjects", "failed": counts.
     """
     scores = np.asarray(probabilities, np.float64).reshape(-1, len(classes))
     codes = class_codes(truth, classes)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from voxtempo.cli.console import add_override_argument, count
 
 if TYPE_CHECKING:
     from voxtempo.cohort import Cohort, DuplicateReport, Fold, GeometryReport, Problem, Study
@@ -22,11 +25,9 @@ def add(subparsers: Any) -> None:
         "The exit status is 1 if errors were found.",
     )
     parser.add_argument("study", nargs="?", metavar="STUDY", help="study file (YAML)")
-    parser.add_argument(
-        "--set", dest="overrides", action="append", default=[], metavar="A.B=C", help="override a value; repeatable"
-    )
+    add_override_argument(parser)
     parser.add_argument("--quick", action="store_true", help="read headers only: no duplicates, no label values")
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads that read scans (default 2)")
+    parser.add_argument("--workers", type=count, default=2, metavar="N", help="threads that read scans (default 2)")
     parser.add_argument("--schema", action="store_true", help="print the JSON schema of study files and stop")
     parser.set_defaults(run=run)
 
@@ -36,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from voxtempo import cohort as room
     from voxtempo.cli.console import Console
     from voxtempo.errors import StudyError, VoxTempoError
+    from voxtempo.learning.choices import check_choices, check_fit, leave_out_events
     from voxtempo.planning import explain, plan_study
 
     if args.schema:
@@ -46,12 +48,19 @@ def run(args: argparse.Namespace) -> int:
     study = room.load_study(args.study, args.overrides)
     cohort = room.build_cohort(study)
     geometry = room.check_geometry(cohort, args.workers)
-    problems = [*cohort.problems, *geometry.problems]
+    choices = check_choices(study, cohort)
+    problems = [*cohort.problems, *geometry.problems, *choices]
     plan = None
-    try:
-        plan = plan_study(study, cohort, geometry)
-    except VoxTempoError as error:
-        problems.append(room.Problem("error", "plan", str(error)))
+    if not choices:
+        try:
+            plan = plan_study(study, cohort, geometry)
+        except VoxTempoError as error:
+            if not _any_error(geometry.problems):  # which would say the same again
+                problems.append(room.Problem("error", "plan", str(error)))
+    if plan is not None:
+        problems += check_fit(plan.study, cohort, geometry)
+        cohort, left_out = leave_out_events(plan.study, cohort, geometry)
+        problems += left_out
     _title(f"Study {study.name}")
     print(room.dump_study(plan.study if plan else study).rstrip())
     _title("Cohort")
@@ -67,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         console.close()
         cohort = room.join_duplicates(cohort, duplicates)
         _print_duplicates(cohort, duplicates, study.split.column)
-        problems += _duplicate_problems(study, cohort, duplicates, problems)
+        problems += _duplicate_problems(plan.study if plan else study, cohort, duplicates, problems)
     _title("Split")
     try:
         folds = room.make_folds(cohort, study.split)
@@ -83,7 +92,11 @@ def run(args: argparse.Namespace) -> int:
     if plan is not None:
         _title("Plan")
         print("\n".join(explain(plan)))
-    return 1 if any(problem.severity == "error" for problem in problems) else 0
+    return 1 if _any_error(problems) else 0
+
+
+def _any_error(problems: Iterable[Problem]) -> bool:
+    return any(problem.severity == "error" for problem in problems)
 
 
 def _duplicate_problems(
@@ -91,11 +104,17 @@ def _duplicate_problems(
 ) -> list[Problem]:
     """Return what is new: not what the headers showed already, nor conflicts that permuting the truth made."""
     from voxtempo.cohort import duplicate_problems
+    from voxtempo.errors import VoxTempoError
+    from voxtempo.prepare import fills_nan
 
+    try:
+        filled = fills_nan(study.prepare or [])
+    except VoxTempoError:  # an unknown step, told by the plan
+        filled = True
     unreadable = {problem.where for problem in known if problem.severity == "error"}
     if study.cohort.target.shuffle is not None:
         duplicates = replace(duplicates, conflicts=())
-    found = duplicate_problems(cohort, duplicates, study.split.column)
+    found = duplicate_problems(cohort, duplicates, study.split.column, filled)
     return [problem for problem in found if problem.where not in unreadable]
 
 
@@ -170,4 +189,4 @@ def _print_problems(problems: list[Problem]) -> None:
     if not problems:
         print("none")
     for problem in by_severity(problems):
-        print(f"{problem.severity.upper()} {problem.where}: {problem.message}")
+        print(f"{problem.severity.upper()} {problem}")

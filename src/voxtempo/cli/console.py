@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from typing import Any
 
@@ -38,16 +39,28 @@ class Console:
             self._bar = None
 
 
+def count(text: str) -> int:
+    """Return a number of processes, threads or classes as argparse reads it: 1 or more."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, found '{text}'")
+    return int(text)
+
+
 def add_study_arguments(parser: Any) -> None:
     """Add STUDY and ``--set`` to a verb's parser."""
     parser.add_argument("study", metavar="STUDY", help="study file (YAML)")
+    add_override_argument(parser)
+
+
+def add_override_argument(parser: Any) -> None:
+    """Add ``--set``."""
     parser.add_argument(
         "--set",
         dest="overrides",
         action="append",
         default=[],
         metavar="A.B=C",
-        help="override a value of the study; repeatable",
+        help="override a value of the study, such as train.epochs=5; repeatable",
     )
 
 

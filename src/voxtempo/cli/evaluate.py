@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from voxtempo.cli.console import Console, metric_lines
+from voxtempo.cli.console import Console, count, metric_lines
 
 
 def add(subparsers: Any) -> None:
@@ -19,7 +19,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument("run_folder", metavar="RUN", type=Path, help="run folder")
     parser.add_argument("--on", type=Path, default=None, metavar="STUDY", help="study file of an external cohort")
     parser.add_argument("--cache", type=Path, default=None, metavar="DIR", help="folder of prepared cases")
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes that prepare (default 2)")
+    parser.add_argument("--workers", type=count, default=2, metavar="N", help="processes that prepare (default 2)")
     parser.set_defaults(run=run)
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from voxtempo import __version__
 from voxtempo.errors import VoxTempoError
@@ -32,18 +36,45 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 done, 1 problems found, 2 a mistake to mend, 130 stopped."""
+    """Run the command line and return its exit code.
+
+    0 done, 1 problems found, 2 a mistake to mend, 3 a fault of VoxTempo itself, 130 stopped.
+    """
     parsed = build_parser().parse_args(arguments)
     try:
-        return int(parsed.run(parsed))
-    except VoxTempoError as error:
+        code = int(parsed.run(parsed))
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        print("\nvoxtempo: stopped. What was finished is kept: the same command goes on from there.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader, such as 'head', has seen enough
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
         if parsed.debug:
             raise
-        print(f"voxtempo: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("voxtempo: stopped. The same command continues where it was.", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        code, text = _explain(error)
+        print(f"voxtempo: {text}", file=sys.stderr)
+        return code
+
+
+def _explain(error: Exception) -> tuple[int, str]:
+    """Return the exit code and the paragraph for what went wrong."""
+    if isinstance(error, VoxTempoError):
+        return 2, str(error)
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        way_out = {errno.ENOSPC: " Make room on that disk", errno.EDQUOT: " Make room within your quota"}.get(
+            error.errno or 0, " Check the path, its permissions and the disk"
+        )
+        return 2, f"{where}{error.strerror}.{way_out}, then give the same command again."
+    if isinstance(error, MemoryError):
+        return 2, "the memory did not suffice. Use fewer --workers, a smaller 'train.batch' or smaller samples."
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    said = " ".join(str(error).split())[:300]
+    return 3, (
+        f"this is a fault of VoxTempo, not yours: {type(error).__name__}: {said} (in {Path(place.filename).name}, line "
+        f"{place.lineno}). Please report it with what 'voxtempo --debug' shows for the same command."
+    )

@@ -6,22 +6,29 @@ import argparse
 import textwrap
 from typing import Any
 
+from voxtempo.cli.console import count
 from voxtempo.errors import StudyError
 
 
 def add(subparsers: Any) -> None:
     """Add the verb to the command line."""
-    parser = subparsers.add_parser("networks", help="list the networks, or show one", description=__doc__)
-    parser.add_argument("name", nargs="?", help="a network, to see its options and where it comes from")
+    parser = subparsers.add_parser(
+        "networks",
+        help="list the networks, or show one",
+        description="List the networks of the zoo, show one with its options and source, or its size for a given input.",
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="a network, to see its options and where it comes from")
     parser.add_argument(
         "--shape",
         nargs="+",
-        type=int,
+        type=count,
         metavar="N",
-        help="build it for one sample of this shape (channels last)",
+        help="build it for one sample of this shape, channels last, such as 64 64 64 1, and show its size",
     )
     parser.add_argument("--task", choices=("classify", "regress", "segment"), help="what to build it for")
-    parser.add_argument("--classes", type=int, default=2, help="classes, or labels with the background (default: 2)")
+    parser.add_argument(
+        "--classes", type=count, default=2, metavar="N", help="classes, or labels with the background (default 2)"
+    )
     parser.add_argument(
         "--option", action="append", default=[], metavar="NAME=VALUE", help="an option of the network; may be repeated"
     )
@@ -35,12 +42,12 @@ def run(args: argparse.Namespace) -> int:
             raise StudyError("networks: --shape, --task and --option need the name of a network.")
         print(listing())
         return 0
-    print(card_text(args.name))
+    text = card_text(args.name)
     if args.shape:
-        print()
-        print(sizes(args.name, tuple(args.shape), args.task, args.classes, parse_options(args.option)))
+        text += "\n\n" + sizes(args.name, tuple(args.shape), args.task, args.classes, parse_options(args.option))
     elif args.task or args.option:
         raise StudyError("networks: --task and --option need --shape, such as --shape 64 64 64 1.")
+    print(text)
     return 0
 
 

@@ -20,7 +20,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument(
         "--task", choices=("classify", "regress", "segment"), help="guessed from the data when left out"
     )
-    parser.add_argument("--force", action="store_true", help="replace existing files")
+    parser.add_argument("--force", action="store_true", help="replace existing study files and tables")
     parser.set_defaults(run=run)
 
 
@@ -29,6 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from voxtempo.cohort import build_cohort, load_study, propose_study
+    from voxtempo.scans.atomic import atomic_file
 
     out = Path(args.out)
     proposal = propose_study(Path(args.path), args.task)
@@ -37,10 +38,9 @@ def run(args: argparse.Namespace) -> int:
         proposal = replace(proposal, path=(out.parent / f"{out.stem}_cohort.csv").resolve())
         written.append(proposal.path)
     _refuse_existing(written, args.force)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if proposal.table_text is not None:
-        proposal.path.write_text(proposal.table_text, "utf-8")
-    out.write_text(proposal.as_yaml(out.parent), "utf-8")
+    for path, text in zip(written, (proposal.as_yaml(out.parent), proposal.table_text), strict=False):
+        with atomic_file(path) as file:
+            file.write((text or "").encode())
     for path in written:
         print(f"Wrote {path}")
     for guess in proposal.guesses:
@@ -56,4 +56,5 @@ def _refuse_existing(paths: list[Path], force: bool) -> None:
 
     present = [str(path) for path in paths if path.exists()]
     if present and not force:
-        raise StudyError(f"{' and '.join(present)} exist already. Give another --out, or --force to replace them.")
+        verb = "exists" if len(present) == 1 else "exist"
+        raise StudyError(f"{' and '.join(present)} {verb} already. Give another --out, or --force to replace them.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,17 @@ def add(subparsers: Any) -> None:
         "predict",
         help="native-space label maps, probabilities, values (CSV + JSON)",
         description="Predict new scans. Writes DIR/predictions.csv and .json, for segmentation DIR/<id>.nii.gz on each scan's "
-        "own grid, for series DIR/<id>_course.csv with the decision over time.",
+        "own grid, for series DIR/<id>_course.csv with the decision over time. A scan that fails "
+        "costs no other: the exit status is then 1, or 2 if none could be predicted.",
     )
     parser.add_argument("run_folder", metavar="RUN", type=Path, help="run folder")
     parser.add_argument(
         "scans", metavar="SCAN", nargs="+", help="file or DICOM folder; several channels of one scan joined by commas"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
+    parser.add_argument(
+        "--series", default=None, metavar="NUMBER", help="which series of a DICOM folder (default: as in the study)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -33,17 +38,20 @@ def run(args: argparse.Namespace) -> int:
 
     console = Console()
     try:
-        predictions = predict_scans(Run(args.run_folder), args.scans, args.out, Voice(console.say, console.bar))
+        predictions = predict_scans(
+            Run(args.run_folder), args.scans, args.out, Voice(console.say, console.bar), series=args.series
+        )
     finally:
         console.close()
-    failed = [p for p in predictions if p.row["status"] != "ok"]
+    failed = 0
     for prediction in predictions:
+        if prediction.row["status"] != "ok":
+            failed += 1
+            reason = str(prediction.row["status"]).removeprefix(f"{prediction.id}: ")
+            print(f"{prediction.id}: FAILED: {reason}", file=sys.stderr)
+            continue
         shown = {k: v for k, v in prediction.row.items() if k not in ("id", "status")}
         text = "  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in shown.items())
-        print(
-            f"{prediction.id}: {text}"
-            if prediction not in failed
-            else f"{prediction.id}: FAILED: {prediction.row['status']}"
-        )
+        print(f"{prediction.id}: {text}")
     print(f"written to {args.out / 'predictions.csv'}")
-    return 1 if failed else 0
+    return 0 if not failed else 2 if failed == len(predictions) else 1

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from voxtempo.cli.console import add_study_arguments, count
+
 
 def add(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Register the verb."""
@@ -15,9 +17,8 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
         help="run the preparation into the cache, in parallel, resumable",
         description="Run a study's preparation into the cache. Finished cases are kept: an interrupted run continues.",
     )
-    parser.add_argument("study", type=Path, metavar="STUDY", help="study file (YAML)")
-    parser.add_argument("--set", action="append", default=[], metavar="A.B=C", help="override a value of the study")
-    parser.add_argument("--workers", type=int, default=None, metavar="N", help="processes (default: one a core)")
+    add_study_arguments(parser)
+    parser.add_argument("--workers", type=count, default=None, metavar="N", help="processes (default: one a core)")
     parser.add_argument("--cache", type=Path, default=None, metavar="DIR", help="cache folder")
     parser.set_defaults(run=run)
 
@@ -28,17 +29,16 @@ def run(args: argparse.Namespace) -> int:
 
     from tqdm import tqdm
 
-    from voxtempo.cohort import build_cohort, cache_root, check_geometry, load_study
-    from voxtempo.errors import StudyError
+    from voxtempo.cohort import build_cohort, cache_root, check_geometry, load_study, refuse_errors
     from voxtempo.planning import plan_study
     from voxtempo.prepare import build_steps, prepare_cohort
 
-    workers = args.workers if args.workers is not None else os.cpu_count() or 1
-    if workers < 1:
-        raise StudyError(f"--workers is {workers}, expected 1 or more processes")
-    study = load_study(args.study, args.set)
+    workers = args.workers or os.cpu_count() or 1
+    study = load_study(args.study, args.overrides)
     cohort = build_cohort(study)
-    plan = plan_study(study, cohort, check_geometry(cohort, workers))
+    geometry = check_geometry(cohort, workers)
+    refuse_errors(geometry.problems)
+    plan = plan_study(study, cohort, geometry)
     steps = build_steps(plan.study.prepare or [])
     print(f"{study.name}: {len(cohort)} cases, steps: {', '.join(step.name for step in steps) or 'none'}")
     begin = time.perf_counter()

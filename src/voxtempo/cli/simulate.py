@@ -22,7 +22,7 @@ def add(subparsers: Any) -> None:
         epilog="'voxtempo simulate KIND --help' lists the options of a kind, such as 'voxtempo simulate bold --help'.",
     )
     parser.add_argument("kind", metavar="KIND", help="what to simulate: bold")
-    parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS).required = False
     parser.set_defaults(run=run)
 
 
@@ -32,10 +32,18 @@ def run(args: argparse.Namespace) -> int:
 
     kind = simulations[args.kind]
     given = vars(_parser(kind).parse_args(args.rest))
+    args.debug = given.pop("debug") or getattr(args, "debug", False)
     folder, force = Path(given.pop("out")), given.pop("force")
     made = kind(**given)
     _make_room(folder, force)
-    studies = made.write(folder, _show_progress if sys.stderr.isatty() else None)
+    try:
+        studies = made.write(folder, _show_progress if sys.stderr.isatty() else None)
+    except KeyboardInterrupt:
+        print(
+            f"\nvoxtempo: stopped. {folder} holds a part of the cohort: the same command with --force makes it anew.",
+            file=sys.stderr,
+        )
+        return 130
     size = sum(path.stat().st_size for path in folder.rglob("*.nii.gz")) / 1e6
     people = len(list(folder.glob("sub-*")))
     print(
@@ -55,6 +63,7 @@ def _parser(kind: type[Simulation]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"voxtempo simulate {kind.name}", description=kind.__doc__)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder to write to")
     parser.add_argument("--force", action="store_true", help="replace an earlier simulation in DIR")
+    parser.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
     for option in fields(kind):
         flag = f"--{option.name.replace('_', '-')}"
         choices = option.metadata["choices"] or None

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from voxtempo.cli.console import Console, add_study_arguments, metric_lines
+from voxtempo.cli.console import Console, add_study_arguments, count, metric_lines
 
 
 def add(subparsers: Any) -> None:
@@ -21,7 +21,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--fold", default=None, metavar="K|all", help="fold to train (default 0), or all of them")
     parser.add_argument("--out", type=Path, default=None, metavar="DIR", help="run folder (default runs/NAME)")
     parser.add_argument("--cache", type=Path, default=None, metavar="DIR", help="folder of prepared cases")
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes that prepare (default 2)")
+    parser.add_argument("--workers", type=count, default=2, metavar="N", help="processes that prepare (default 2)")
     parser.set_defaults(run=run)
 
 

@@ -17,7 +17,7 @@ from voxtempo.cohort.duplicates import (
 from voxtempo.cohort.facts import cache_root
 from voxtempo.cohort.loading import dump_study, load_study, study_schema
 from voxtempo.cohort.masks import check_masks
-from voxtempo.cohort.problem import Problem, by_severity
+from voxtempo.cohort.problem import Problem, by_severity, refuse_errors
 from voxtempo.cohort.proposal import Proposal
 from voxtempo.cohort.propose import propose_study
 from voxtempo.cohort.splits import check_folds, make_folds, read_split, refuse_leaks, write_split
@@ -51,6 +51,7 @@ __all__ = [
     "make_folds",
     "propose_study",
     "read_split",
+    "refuse_errors",
     "refuse_leaks",
     "straddles",
     "study_schema",

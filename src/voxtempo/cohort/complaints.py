@@ -84,7 +84,9 @@ def _sentence(place: Place, faults: Sequence[Any], model: type[BaseModel], line:
         where = f"of '{'.'.join(place[:-1])}'" if len(place) > 1 else "of a study file"
         return f"{key} is not a key {where}. {did_you_mean(place[-1], section.model_fields if section else ())}"
     if fault["type"] == "value_error":
-        return f"{key}: {fault['ctx']['error']}."
+        return f"{key}: {fault['ctx']['error']}." if place else f"{fault['ctx']['error']}."
+    if fault["loc"][-1] == "[key]":
+        return f"{key}: the key {_shown(fault['input'])} should be {_expected(fault)}."
     expected = list(dict.fromkeys(_expected(f) for f in faults))
     suggestion = ""
     literal = next((f for f in faults if f["type"] == "literal_error"), None)

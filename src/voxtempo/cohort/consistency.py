@@ -77,7 +77,7 @@ def check_geometry(cohort: Cohort, workers: int = 2) -> GeometryReport:
 
 def _read(path: Path, series: str | None) -> Header | str:
     try:
-        return read_header(path, series=series)
+        return read_header(path, series=series if path.is_dir() else None)
     except (VoxTempoError, OSError) as error:
         return str(error) if str(path) in str(error) else f"{path}: {error}"
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from voxtempo.cohort.build import truth_of
 from voxtempo.cohort.case import Case, Cohort
 from voxtempo.cohort.facts import Fact, Progress, gather
@@ -30,6 +32,7 @@ class DuplicateReport:
     blank : cases with an image of one single value; they are alike without being copies, so they join no group.
     unreadable : (case id, why) of images that could not be decoded.
     images : number of images that were compared.
+    not_finite : (case id, number of voxels) of images with NaN or infinite voxels.
     """
 
     groups: tuple[tuple[str, ...], ...]
@@ -37,6 +40,7 @@ class DuplicateReport:
     blank: tuple[str, ...] = ()
     unreadable: tuple[tuple[str, str], ...] = ()
     images: int = 0
+    not_finite: tuple[tuple[str, int], ...] = ()
 
     @property
     def redundant(self) -> int:
@@ -76,9 +80,9 @@ def find_duplicates(cohort: Cohort, workers: int = 2, progress: Progress | None 
         for path in case.scans.values():
             owners.setdefault(path, []).append(case.id)
     kind = (
-        "pixels-1"
+        "pixels-2"
         if cohort.series is None
-        else f"pixels-1-series-{hashlib.sha256(cohort.series.encode()).hexdigest()[:12]}"
+        else f"pixels-2-series-{hashlib.sha256(cohort.series.encode()).hexdigest()[:12]}"
     )
     facts, errors = gather(owners, kind, lambda path: fingerprint(path, cohort.series), workers, progress)
     by_hash: dict[str, set[str]] = {}
@@ -96,19 +100,30 @@ def find_duplicates(cohort: Cohort, workers: int = 2, progress: Progress | None 
         blank=tuple(sorted(blank, key=natural)),
         unreadable=tuple((case_id, errors[path]) for path in owners if path in errors for case_id in owners[path]),
         images=len(owners),
+        not_finite=tuple(
+            (case_id, facts[path]["not_finite"])
+            for path in owners
+            if path in facts and facts[path]["not_finite"]
+            for case_id in owners[path]
+        ),
     )
 
 
 def fingerprint(path: Path, series: str | None = None) -> Fact:
-    """Return {"pixels": hash of the decoded voxels, "blank": whether all are equal}; NIfTI one volume at a time."""
+    """Return {"pixels": hash of the decoded voxels, "blank": whether all are equal, "not_finite": voxels that are NaN or
+    infinite}; NIfTI one volume at a time.
+    """
     digest = hashlib.sha256()
-    low, high, volumes = float("inf"), float("-inf"), 0
+    low, high, volumes, not_finite = float("inf"), float("-inf"), 0, 0
     for volume in _volumes(path, series):
         digest.update(pixel_hash(volume).encode())
-        low, high = min(low, float(volume.data.min())), max(high, float(volume.data.max()))
+        ends = float(volume.data.min()), float(volume.data.max())
+        low, high = min(low, ends[0]), max(high, ends[1])
+        if not np.isfinite(ends).all():
+            not_finite += int(volume.data.size - np.count_nonzero(np.isfinite(volume.data)))
         volumes += 1
     digest.update(str(volumes).encode())
-    return {"pixels": digest.hexdigest(), "blank": low == high}
+    return {"pixels": digest.hexdigest(), "blank": low == high, "not_finite": not_finite}
 
 
 def _volumes(path: Path, series: str | None) -> Iterator[Scan]:
@@ -119,7 +134,7 @@ def _volumes(path: Path, series: str | None) -> Iterator[Scan]:
                 for _, _, values in stream.values("intensity"):
                     yield Scan(values[None, ..., None], stream.header.geometry)
                 return
-    scan = read_scan(path, series=series)
+    scan = read_scan(path, series=series if path.is_dir() else None)
     for volume in scan.data:
         yield Scan(volume[None], scan.geometry)
 
@@ -161,9 +176,21 @@ def straddles(cohort: Cohort, report: DuplicateReport, named: str | None = None)
     return tuple(found)
 
 
-def duplicate_problems(cohort: Cohort, report: DuplicateReport, named: str | None = None) -> tuple[Problem, ...]:
-    """Return the report as problems: unreadable images, conflicting truths, straddled columns, copies, blank images."""
+def duplicate_problems(
+    cohort: Cohort, report: DuplicateReport, named: str | None = None, filled: bool = False
+) -> tuple[Problem, ...]:
+    """Return the report as problems: unreadable images, conflicting truths, straddled columns, copies, blank images.
+
+    ``named`` is the column that splits; ``filled`` says that the preparation gives a value to voxels that are no numbers.
+    """
     problems = [Problem("error", case_id, message) for case_id, message in report.unreadable]
+    if report.not_finite and not filled:
+        told = [f"{case_id} ({count} voxels)" for case_id, count in report.not_finite]
+        message = (
+            f"{len(told)} images hold NaN or infinite voxels: {few(told)}. Put the step 'fill_nan' first in 'prepare' to give "
+            "them a value."
+        )
+        problems.append(Problem("error", "scans", message))
     cases = {case.id: case for case in cohort}
     if report.conflicts:
         told = [" = ".join(f"{case_id} ({_truth(cases[case_id])})" for case_id in group) for group in report.conflicts]

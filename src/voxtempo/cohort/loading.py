@@ -58,7 +58,7 @@ def study_schema() -> dict[str, Any]:
     schema["$defs"]["NetworkSection"] = {"anyOf": [{"type": "string"}, network]}
     sample = schema["$defs"]["Sample"]
     schema["$defs"]["Sample"] = {"anyOf": [{"const": "volume"}, sample]}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "VoxTempo study", **schema}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "VoxTempo study"}
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
@@ -120,6 +120,13 @@ def _override(document: dict[str, Any], setting: str) -> Any:
         raise StudyError(f"--set {setting}: the value '{text}' is not valid YAML.") from None
     if parts[0] == "network" and len(parts) > 1 and isinstance(document.get("network"), str):
         document = {**document, "network": {"name": document["network"]}}
+    if parts[0] in ("prepare", "augment") and len(parts) > 1 and not isinstance(document.get(parts[0]), list):
+        example = f"{{{parts[1]}: {{{parts[2]}: {text}}}}}" if len(parts) > 2 else f"{{{parts[1]}: {text}}}"
+        first = "{orient: RAS}, " if parts[0] == "prepare" else ""
+        raise StudyError(
+            f"--set {setting}: the study file lists no steps under '{parts[0]}', so none of them can be changed. Give the "
+            f"whole list, such as --set '{parts[0]}=[{first}{example}]'."
+        )
     return _put(document, parts, value, setting)
 
 
@@ -166,9 +173,6 @@ def _absolute(study: Study, folder: Path) -> Study:
         file, colon, function = network.python.rpartition(":")
         if colon:
             network = network.model_copy(update={"python": f"{_resolve(folder, file)}:{function}"})
-    weights = network.options.get("weights")
-    if isinstance(weights, str) and (folder / weights).exists():
-        network = type(network).model_validate({**network.model_dump(), "weights": str(_resolve(folder, weights))})
     return study.model_copy(update={"cohort": section.model_copy(update=found), "network": network})
 
 
@@ -177,12 +181,15 @@ def _resolve(folder: Path, path: str | Path) -> Path:
 
 
 def _plain(value: Any) -> Any:
-    """Return YAML values; what is None (planned later) is left out, and registered things take their short form."""
+    """Return YAML values; what is None by default (planned later) is left out, registered things take their short form."""
     if isinstance(value, Named):
         return value.name if value.options is None else {value.name: _plain(value.options)}
     if isinstance(value, Section):
         pairs = {**{name: getattr(value, name) for name in type(value).model_fields}, **(value.model_extra or {})}
-        return {name: _plain(item) for name, item in pairs.items() if item is not None}
+        defaults = {name: field.default for name, field in type(value).model_fields.items()}
+        return {
+            name: _plain(item) for name, item in pairs.items() if item is not None or defaults.get(name) is not None
+        }
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

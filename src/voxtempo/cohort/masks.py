@@ -45,8 +45,8 @@ def census_labels(cohort: Cohort, workers: int = 2) -> dict[int, str]:
 def check_masks(cohort: Cohort, workers: int = 2, progress: Progress | None = None) -> tuple[Problem, ...]:
     """Return what is wrong with the label maps, after reading all of them (results are cached).
 
-    Values that ``cohort.labels`` does not name are warned of (they are background to the model); a named label
-    that no map holds is an error; empty maps, and labels that many maps lack, are noted by case.
+    Values that ``cohort.labels`` does not name are errors (a network would learn them as background, unasked), and so is a
+    named label that no map holds; empty maps are warned of, labels that some maps lack are noted.
     """
     masks = {case.id: case.mask for case in cohort if case.mask is not None}
     facts, errors = gather(masks.values(), "labels-1", count_labels, workers, progress)
@@ -59,8 +59,12 @@ def check_masks(cohort: Cohort, workers: int = 2, progress: Progress | None = No
     unnamed = Counter(value for labels in held.values() for value in labels if value not in cohort.labels)
     if unnamed:
         listed = [f"{value} (in {n} maps)" for value, n in sorted(unnamed.items())]
-        message = f"values that 'labels' does not name count as background: {few(listed)}."
-        problems.append(Problem("warning", "cohort.target.labels", message))
+        message = (
+            f"the label maps hold values that 'labels' does not name: {few(listed)}; it names "
+            f"{few([f'{value} ({name})' for value, name in cohort.labels.items()])}. Name them too, or set them to 0 in "
+            "the maps."
+        )
+        problems.append(Problem("error", "cohort.target.labels", message))
     empty = [case_id for case_id, labels in held.items() if not any(value in cohort.labels for value in labels)]
     if empty:
         problems.append(

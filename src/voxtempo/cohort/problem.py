@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from voxtempo.errors import CohortError
+
 Severity = Literal["error", "warning", "note"]
 
 _ORDER: tuple[Severity, ...] = ("error", "warning", "note")
@@ -26,10 +28,22 @@ class Problem:
     where: str
     message: str
 
+    def __str__(self) -> str:
+        said = self.message.startswith((f"{self.where}:", f"{self.where}.", f"{self.where} '"))
+        return self.message if said else f"{self.where}: {self.message}"
+
 
 def by_severity(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Return the problems with errors first; the order within a severity is kept."""
     return tuple(sorted(problems, key=lambda problem: _ORDER.index(problem.severity)))
+
+
+def refuse_errors(problems: Iterable[Problem], shown: int = 5) -> None:
+    """Raise a ``CohortError`` that tells the errors among the problems, if there are any."""
+    errors = [str(problem) for problem in problems if problem.severity == "error"]
+    if errors:
+        more = f" And {len(errors) - shown} more: 'voxtempo check' lists them all." if len(errors) > shown else ""
+        raise CohortError(" ".join(errors[:shown]) + more)
 
 
 def few(names: Sequence[str], limit: int = 5) -> str:

@@ -16,9 +16,20 @@ from voxtempo.errors import CohortError
 
 def from_folder(root: Path, task: str | None) -> Proposal:
     """Make a table of a folder without one: images beside label maps of the same name, or one folder for each class."""
+    series = dicom_folders(root)
+    inside = {folder for folder in series if folder != root}
     images = sorted(
-        (p for p in root.rglob("*") if p.is_file() and p.name.lower().endswith(IMAGES)), key=lambda p: natural(str(p))
+        (p for p in root.rglob("*") if p.is_file() and p.name.lower().endswith(IMAGES) and not is_dicom_name(p)),
+        key=lambda p: natural(str(p)),
     )
+    if images and series:
+        raise CohortError(
+            f"{root} holds {len(images)} image files and {len(series)} folders of DICOM files; a study has scans of one kind. "
+            "Give a folder with one of them, or a table that names the scans: id,path,label."
+        )
+    if series and not inside:
+        raise CohortError(f"{root} is a single folder of DICOM files: a study needs one folder a scan, or a table.")
+    images = images or sorted(inside, key=lambda p: natural(str(p)))
     if not images:
         raise CohortError(f"{root} holds no scans ({', '.join(IMAGES)}) and no table.")
     masks = [path for path in images if is_label_word(path.parent.name)]
@@ -26,9 +37,13 @@ def from_folder(root: Path, task: str | None) -> Proposal:
         return _from_pairs(root, images, masks)
     folders = sorted({path.parent for path in images if path.parent != root}, key=lambda p: natural(str(p)))
     classes = sorted({folder.name for folder in folders}, key=natural)
-    if len(classes) < 2 or task not in (None, "classify"):
+    if len(classes) < 2 or 2 * len(classes) > len(images) or task not in (None, "classify"):
+        kind = "folders of DICOM files" if series else "scans"
+        column = {"segment": "mask", "regress": "age"}.get(task or "", "label")
         raise CohortError(
-            f"{root}: found {len(images)} scans but no truth: no table, no label maps, no folders for classes."
+            f"{root}: found {len(images)} {kind} but no truth{f' to {task}' if task else ''}: no table, no label maps, no "
+            f"folders for classes. Write a table there, such as cohort.csv with the header 'id,subject,path,{column}', and "
+            f"give it to 'voxtempo new'."
         )
     rows = [
         [study_name(_stem(p.relative_to(root).as_posix())), p.relative_to(root).as_posix(), p.parent.name]
@@ -71,6 +86,22 @@ def _from_pairs(root: Path, images: Sequence[Path], masks: Sequence[Path]) -> Pr
         target=mask_target("{mask}", held_labels([mask for _, mask in pairs[:20]])),
         table_text=_csv(["id", "image", "mask"], rows), guesses=guesses,
     )  # fmt: skip
+
+
+def dicom_folders(root: Path) -> list[Path]:
+    """Return the folders that directly hold DICOM files, by name (.dcm, .ima) or, without any suffix, by content."""
+    return sorted({path.parent for path in root.rglob("*") if path.is_file() and is_dicom_name(path)})
+
+
+def is_dicom_name(path: Path) -> bool:
+    """Return whether a file is DICOM by its name, or has no suffix and begins as DICOM does."""
+    if path.suffix:
+        return path.suffix.lower() in (".dcm", ".ima")
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
 
 
 def _stem(name: str) -> str:

@@ -18,6 +18,7 @@ from voxtempo.cohort.guessing import (
 )
 from voxtempo.cohort.problem import few
 from voxtempo.cohort.proposal import Proposal, plain, quoted, study_name
+from voxtempo.cohort.propose_folder import dicom_folders
 from voxtempo.cohort.table import Table, is_missing
 from voxtempo.errors import CohortError
 
@@ -58,7 +59,7 @@ def from_table(table: Table, path: Path, root: Path, task: str | None) -> Propos
     text = f"{{column: {plain(column)}}}"
     if chosen == "segment":
         text = mask_target(column, _label_values(column, table, root))
-        guesses.append("label names are numbers only: name them")
+        guesses.append("the labels have no names yet: put yours in the place of label1, label2 ...")
         if len(masks) > 1:
             guesses.append(f"several folders could hold label maps: {few(list(masks.values()))}")
     elif events:
@@ -76,6 +77,9 @@ def _files(table: Table, root: Path, identity: str) -> tuple[dict[str, str], dic
     events: str | None = None
     for column in table.columns:
         known = [row.values[column] for row in table.rows if not is_missing(row.values[column])][:5]
+        if known and all((root / value).is_dir() and dicom_folders(root / value) for value in known):
+            scans[_channel(column)] = f"{{{column}}}"
+            continue
         if not known or not all((root / value).is_file() for value in known):
             continue
         if all("event" in value and value.endswith((".tsv", ".csv")) for value in known):
@@ -85,6 +89,11 @@ def _files(table: Table, root: Path, identity: str) -> tuple[dict[str, str], dic
     first = table.rows[0].values[identity]
     for file in sorted(root.rglob(f"{glob.escape(first)}*")):
         suffix = file.name[len(first) :]
+        if not scans and not suffix and file.is_dir() and dicom_folders(file):
+            template = f"{(file.parent / 'x').relative_to(root).as_posix()[:-1]}{{{identity}}}"
+            if _complete(template, table, root):
+                scans["mr"] = template
+            continue
         if scans and not is_label_word(file.parent.name):
             continue
         if file.is_file() and suffix.lower() in IMAGES:

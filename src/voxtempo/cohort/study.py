@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 Task = Literal["classify", "regress", "segment"]
 
@@ -43,7 +43,7 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-Text = Annotated[str, BeforeValidator(_text)]
+Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": ["string", "number"]})]
 
 
 class Target(Section):
@@ -70,6 +70,8 @@ class Target(Section):
             raise ValueError("'labels' names positive values; 0 is always the background")
         if self.labels is not None and len(set(self.labels.values())) != len(self.labels):
             raise ValueError("two labels share one name")
+        if self.labels is not None and "mean" in self.labels.values():
+            raise ValueError("no label can be called 'mean': results use that name for the average over labels")
         return self
 
 
@@ -104,7 +106,7 @@ class CohortSection(Section):
 class Slices(Section):
     """Samples are slices across one axis."""
 
-    axis: Literal["x", "y", "z"] = "z"
+    axis: Literal["x", "y", "z"] = Field(default="z", description="axis of the prepared scan the slices are across")
 
 
 class Window(Section):
@@ -149,16 +151,19 @@ class Split(Section):
     Without it, fold K (or value K of ``column``) is the test, and ``validation`` of the rest selects the model.
     """
 
-    test: float | None = Field(default=None, gt=0, lt=1, description="fraction of subjects held out for the test")
+    test: float | None = Field(default=None, gt=0, lt=1, description="share of the cases (in whole subjects) held out")
     folds: int | None = Field(default=None, ge=2, description="number of folds")
     column: str | None = Field(default=None, description="leave one value of this column out at a time")
     stratify: list[str] = Field(
         default_factory=list, description="columns balanced over the sides, continuous ones too"
     )
     validation: float = Field(
-        default=0.15, gt=0, lt=1, description="fraction of the training subjects that selects the model"
+        default=0.15,
+        gt=0,
+        lt=1,
+        description="fraction of the training cases, in whole subjects, that selects the model",
     )
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, description="of the division into sides and folds, and of the bootstrap")
 
     @model_validator(mode="after")
     def _consistent(self) -> Split:
@@ -193,11 +198,13 @@ class Train(Section):
     epochs: int | None = Field(default=None, ge=1, description="passes over the training samples (planned)")
     steps: int | None = Field(default=None, ge=1, description="updates an epoch (planned: every sample once)")
     batch: int | None = Field(default=None, ge=1, description="samples an update (planned)")
-    optimiser: Literal["adamw", "sgd"] = "adamw"
+    optimiser: Literal["adamw", "sgd"] = Field(default="adamw", description="AdamW, or SGD with Nesterov momentum")
     rate: float | None = Field(default=None, gt=0, description="peak learning rate (planned)")
     weight_decay: float | None = Field(default=None, ge=0, description="decoupled weight decay (planned)")
     momentum: float = Field(default=0.99, ge=0, lt=1, description="Nesterov momentum of sgd")
-    schedule: Literal["cosine", "polynomial", "plateau", "constant"] = "cosine"
+    schedule: Literal["cosine", "polynomial", "plateau", "constant"] = Field(
+        default="cosine", description="how the learning rate falls after the warm-up"
+    )
     warmup: float = Field(default=0.02, ge=0, lt=1, description="share of all updates with a rising rate")
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="auto: bfloat16 on an accelerator, float32 on a processor"
@@ -205,15 +212,15 @@ class Train(Section):
     patience: int | None = Field(default=None, ge=1, description="epochs without improvement before stopping (planned)")
     clip: float | None = Field(default=1.0, gt=0, description="largest global norm of the gradient")
     loss: NamedItem | None = Field(default=None, description="a registered loss (planned by the task)")
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="share of each label spread over all classes")
     class_weights: Literal["balanced", "none"] | dict[str, float] = Field(
         default="none", description="weight of each class in the loss of a classifier"
     )
     dropout: float | None = Field(default=None, ge=0, lt=1, description="before the head's last layer (planned)")
     foreground: float = Field(default=0.5, ge=0, le=1, description="share of patches centred on a label")
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, description="of weights, batches, augmentation and dropout")
     checkpoint_minutes: float = Field(default=5.0, gt=0, description="longest time between checkpoints inside an epoch")
-    tensorboard: bool = False
+    tensorboard: bool = Field(default=False, description="write TensorBoard logs into the run folder")
 
 
 class Evaluate(Section):
@@ -236,13 +243,17 @@ def _network(value: Any) -> Any:
 class Study(Section):
     """One study, as its YAML file says it."""
 
-    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    task: Task
+    name: str = Field(
+        min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="of the study and its run folder"
+    )
+    task: Task = Field(description="what is learned")
     cohort: CohortSection
     prepare: list[NamedItem] | None = Field(default=None, description="steps in order (planned when left out)")
     sample: Annotated[Sample, BeforeValidator(_sample)] | None = None
     split: Split = Field(default_factory=lambda: Split(folds=5))
-    augment: Literal["default", "none"] | list[NamedItem] = "default"
+    augment: Literal["default", "none"] | list[NamedItem] = Field(
+        default="default", description="random changes of training samples, in order"
+    )
     network: Annotated[NetworkSection, BeforeValidator(_network)] = Field(default_factory=NetworkSection)
     train: Train = Field(default_factory=Train)
     evaluate: Evaluate = Field(default_factory=Evaluate)
@@ -255,4 +266,9 @@ class Study(Section):
         window = self.sample.window if self.sample else None
         if window is not None and window.align == "events" and self.cohort.target.events is None:
             raise ValueError("'align: events' needs a target with 'events'")
+        if self.evaluate.by == "subject" and (self.task == "segment" or self.cohort.target.events is not None):
+            raise ValueError(
+                "'evaluate.by: subject' averages answers that share one truth, and here every event or label map has its "
+                "own; intervals are over subjects in any case"
+            )
         return self

@@ -130,10 +130,9 @@ def _flat(figures: Mapping[str, Mapping[str, float]]) -> Row:
 def _failed(case: Case, task: LearningTask, role: str, why: str) -> Judged:
     """Return the rows of a case that gave no answer: the worst one."""
     if isinstance(task, SegmentTask):
-        truth = read_scan(case.mask, kind="label") if case.mask is not None else None
-        shape = truth.geometry.shape if truth is not None else (1, 1, 1)
-        spacing = truth.geometry.spacing if truth is not None else (1.0, 1.0, 1.0)
-        figures = segmentation_failure(task.labels, shape, spacing, None if truth is None else truth.volume())
+        assert case.mask is not None
+        truth = read_scan(case.mask, kind="label")
+        figures = segmentation_failure(task.labels, truth.geometry.shape, truth.geometry.spacing, truth.volume())
         return Judged((_row(case.id, case, role, str(case.mask), why) | _flat(figures),), (figures,))
     rows = []
     for unit, truth_value in _truths(case):
@@ -180,19 +179,29 @@ def _answers(rows: Sequence[Row], task: LearningTask) -> np.ndarray:
 
 
 def baseline_of(
-    judged: Judged, task: LearningTask, study: Study, training_truth: Sequence[Any], by: str
+    judged: Judged, tasks: Sequence[LearningTask], study: Study, training_truth: Sequence[Any] | None, by: str
 ) -> dict[str, Any]:
-    """Return what an answer that ignores the scan would reach on the same cases (nothing for segmentation)."""
+    """Return what an answer that ignores the scan would reach on the same cases (nothing for segmentation).
+
+    Parameters
+    ----------
+    judged : the test cases.
+    tasks : of every network that answered; a regression's baseline is the mean of their training means.
+    study : number of resamples and the seed.
+    training_truth : classes of the training cases (classify); None takes the commonest class of the cases themselves.
+    by : "case" or "subject".
+    """
+    task = tasks[0]
     if isinstance(task, SegmentTask):
         return {}
-    settings = {"resamples": study.evaluate.intervals, "seed": study.split.seed}
+    settings: dict[str, Any] = {"resamples": study.evaluate.intervals, "seed": study.split.seed}
     kept = {row["subject"] if by == "subject" else row["id"]: row for row in judged.rows}.values()
     truth = [row["truth"] for row in kept]
     groups = [row["group"] for row in kept]
-    if isinstance(task, RegressTask):
-        return regression_baseline(truth, task.mean, groups, **settings)
-    assert isinstance(task, ClassifyTask)
-    return classification_baseline(truth, task.classes, groups, training_truth, **settings)
+    if isinstance(task, ClassifyTask):
+        return classification_baseline(truth, task.classes, groups, training_truth, **settings)
+    mean = float(np.mean([each.mean for each in tasks if isinstance(each, RegressTask)]))
+    return regression_baseline([float(value) for value in truth], mean, groups, **settings)
 
 
 def subgroups_of(judged: Judged, task: LearningTask, study: Study, cases: Sequence[Case]) -> dict[str, Any]:

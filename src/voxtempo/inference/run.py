@@ -9,7 +9,7 @@ from typing import Any
 
 from voxtempo.cohort import load_study
 from voxtempo.cohort.study import Study
-from voxtempo.errors import RunError
+from voxtempo.errors import RunError, StudyError
 from voxtempo.inference.predictor import Predictor
 from voxtempo.learning import backend
 from voxtempo.learning.recipe import Recipe
@@ -17,7 +17,7 @@ from voxtempo.learning.tasks import LearningTask
 from voxtempo.learning.weights import read_weights
 from voxtempo.prepare import Step, build_steps
 
-STUDY, NETWORK, WEIGHTS, PREPARE = "study.yaml", "network.json", "weights.safetensors", "prepare.json"
+STUDY, NETWORK, WEIGHTS, MANIFEST = "study.yaml", "network.json", "weights.safetensors", "manifest.json"
 
 
 class Run:
@@ -35,16 +35,26 @@ class Run:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         if not self.folder.is_dir():
-            raise RunError(f"There is no run folder {self.folder}.")
+            found = "is a file, expected a run folder" if self.folder.exists() else "does not exist"
+            raise RunError(f"The run folder {self.folder} {found}. 'voxtempo train' writes one.")
         if not (self.folder / STUDY).is_file():
-            raise RunError(f"{self.folder} is no run folder: it has no {STUDY}.")
-        self.members = tuple(sorted(self.folder.glob("fold-*"), key=lambda p: int(p.name[5:]))) or (self.folder,)
+            raise RunError(f"{self.folder} is no run folder: it has no {STUDY}. 'voxtempo train' writes one.")
+        folds = [path for path in self.folder.glob("fold-*") if path.name[5:].isdecimal()]
+        self.members = tuple(sorted(folds, key=lambda path: int(path.name[5:]))) or (self.folder,)
         for member in self.members:
             for name in (NETWORK, WEIGHTS):
                 if not (member / name).is_file():
                     raise RunError(
                         f"{member} is not a finished run: it has no {name}. Start the same 'voxtempo train' again to go on."
                     )
+
+    def refuse_unfinished(self) -> None:
+        """Raise a ``RunError`` for a folder of all folds some of which are yet to be trained."""
+        if self.members != (self.folder,) and not (self.folder / MANIFEST).is_file():
+            raise RunError(
+                f"{self.folder} is not a finished run: {len(self.members)} of its folds are trained, but there is no "
+                f"{MANIFEST}. Start the same 'voxtempo train' again to go on, or use one fold: {self.members[0]}."
+            )
 
     @cached_property
     def study(self) -> Study:
@@ -54,7 +64,10 @@ class Run:
     @cached_property
     def recipes(self) -> tuple[Recipe, ...]:
         """How each network is built."""
-        return tuple(Recipe.loads(member / NETWORK) for member in self.members)
+        try:
+            return tuple(Recipe.loads(member / NETWORK) for member in self.members)
+        except RunError as error:
+            raise RunError(f"{error}{_RESTORE}") from None
 
     @property
     def task(self) -> LearningTask:
@@ -81,7 +94,29 @@ class Run:
         backend.start(self.study.train.seed)
         models = []
         for member, recipe in zip(self.members, self.recipes, strict=True):
-            model = recipe.build()
-            read_weights(model, member / WEIGHTS)
-            models.append(model)
+            models.append(_load(member, recipe))
         return Predictor(models, self.recipes, self.study)
+
+
+def _load(member: Path, recipe: Recipe) -> Any:
+    """Return one network with its weights.
+
+    Raises
+    ------
+    RunError : a file of the run is damaged, or belongs to another run.
+    """
+    try:
+        model = recipe.build()
+    except (StudyError, KeyError, TypeError, ValueError) as error:
+        reason = str(error) if isinstance(error, StudyError) else f"{type(error).__name__}: {error}."
+        raise RunError(
+            f"{member / NETWORK} does not describe a network that can be built: {reason}{_RESTORE}"
+        ) from None
+    try:
+        read_weights(model, member / WEIGHTS)
+    except RunError as error:
+        raise RunError(f"{error}{_RESTORE}") from None
+    return model
+
+
+_RESTORE = " Restore the file from a copy of the run folder, or train the study again into another one."

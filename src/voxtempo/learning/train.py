@@ -9,7 +9,7 @@ from typing import Any
 
 from voxtempo.augment import build_transforms
 from voxtempo.cohort.case import Case, Cohort, Fold
-from voxtempo.cohort.study import Study
+from voxtempo.cohort.study import Sample, Study
 from voxtempo.errors import StudyError
 from voxtempo.feed import Batches, make_sampler
 from voxtempo.learning import backend
@@ -22,6 +22,7 @@ from voxtempo.learning.recipe import Recipe, file_sha256, input_kind
 from voxtempo.learning.tasks import ClassifyTask, LearningTask, make_task, truths_of
 from voxtempo.networks import networks, resolve_precision
 from voxtempo.prepare import PreparedCase
+from voxtempo.scans import Geometry
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def train_fold(
             study.augment if training else "none",
             task=study.task,
             series=recipe.kind == "series",
+            flip=mirrored_axes(prepared[fold.train[0]].image.geometry, study.sample),  # type: ignore[arg-type]
             names=[*cohort.classes, *cohort.labels.values()],
         )
         return Batches(
@@ -102,6 +104,21 @@ def train_fold(
         watch,
     )
     return Trained(model, recipe, progress)
+
+
+def mirrored_axes(geometry: Geometry, sample: Sample) -> tuple[str, ...]:
+    """Return the axis of a sample that runs between left and right, the only one along which heads are symmetric.
+
+    A slice has its axes after the sliced one was moved last, so sagittal slices have none.
+
+    >>> mirrored_axes(Geometry.from_spacing((4, 4, 4)).reoriented("PSR"), Sample(volume="whole"))
+    ('z',)
+    """
+    axes = list(geometry.orientation)
+    if sample.slices is not None:
+        axes.append(axes.pop("xyz".index(sample.slices.axis)))
+        axes = axes[:2]
+    return tuple(name for name, letter in zip("xyz", axes, strict=False) if letter in "LR")
 
 
 def make_recipe(study: Study, task: LearningTask, example: PreparedCase) -> Recipe:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from voxtempo.errors import MissingExtraError
+from voxtempo.errors import MissingExtraError, VoxTempoError
 
 Tensor: TypeAlias = Any
 """A tensor of the backend, or Keras's symbolic one."""
@@ -35,11 +35,16 @@ def choose_backend() -> None:
     if importlib.util.find_spec("keras") is None:
         raise MissingExtraError("keras", "tensorflow", "Building a network")
     installed = [name for name in _BACKENDS if importlib.util.find_spec(name) is not None]
-    wanted = os.environ.get("KERAS_BACKEND")
+    wanted = os.environ.get("KERAS_BACKEND") or None
     if wanted is None and installed and installed[0] != "tensorflow":
         os.environ["KERAS_BACKEND"] = installed[0]
     elif not installed:
         raise MissingExtraError("tensorflow", "tensorflow", "Building a network")
+    elif wanted is not None and wanted not in _BACKENDS:
+        raise VoxTempoError(
+            f"KERAS_BACKEND is '{wanted}', expected one of {', '.join(_BACKENDS)} (installed: {', '.join(installed)}). Correct "
+            "that variable of the environment, or unset it."
+        )
     elif wanted in _BACKENDS and wanted not in installed:
         raise MissingExtraError(wanted, wanted, f"KERAS_BACKEND={wanted}")
 

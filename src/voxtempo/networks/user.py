@@ -43,7 +43,7 @@ def load_function(spec: str) -> Callable[..., Any]:
     module = importlib.util.module_from_spec(module_spec)
     try:
         module_spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise StudyError(f"network.python: {path} fails when imported: {type(error).__name__}: {error}") from error
     function = getattr(module, name, None)
     if not inspect.isfunction(function):
@@ -84,7 +84,7 @@ def build_user_network(
             model = function(input_shape=tuple(input_shape), outputs=head.outputs, **(options or {}))
         except VoxTempoError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise StudyError(f"network.python: {spec} failed: {type(error).__name__}: {error}") from error
         _check(model, spec, tuple(input_shape), head)
         if model.output.dtype == "float32":

@@ -18,6 +18,9 @@ from voxtempo.cohort.study import Study
 GFLOPS_PER_CORE = 45.0
 """Sustained training throughput of one processor core with TensorFlow, 10^9 operations a second."""
 
+STEM_VALUES = {"slice": 2**13, "volume": 2**16}
+"""The residual networks stride in their first convolution until at most so many voxels are left, if the study does not say."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -73,7 +76,10 @@ def _network_cost(study: Study, shape: Sequence[int], channels: int) -> tuple[fl
     if not widths:
         width = int(options.get("width") or 16)
         widths = [width * 2**i for i in range(4)]
-    stem = options.get("stem_stride", 1)
+    stem = options.get("stem_stride") or 1
+    most = STEM_VALUES["volume" if min(shape) > 1 else "slice"]
+    while str(study.network.name).startswith("resnet") and np.prod([n / min(stem, n) for n in shape]) > most:
+        stem *= 2
     size = np.array([n / (stem if n > 1 else 1) for n in shape], dtype=np.float64)
     flop = values = 0.0
     previous = channels

@@ -18,7 +18,6 @@ from voxtempo.scans import Geometry
 
 WHOLE_VOXELS = 200_000
 PATCH_VOXELS = 64**3
-STEM_VOXELS = 300_000
 
 
 @dataclass(frozen=True)
@@ -225,14 +224,7 @@ def _plan_network(study: Study, sample: Sample, foreseen: Foreseen, reasons: lis
             name = "resnet2d" if flat else "resnet3d"
         what = "slices" if flat else "series" if foreseen.series else "volumes"
         reasons.append(f"network: {name} to {study.task} from {what}")
-    options = dict(own.options)
-    large = np.prod(foreseen.largest, dtype=np.int64) > STEM_VOXELS
-    if name == "resnet3d" and sample.kind == "volume" and large and "stem_stride" not in options:
-        options["stem_stride"] = 2
-        reasons.append(
-            f"network: its first convolution strides by 2, since {_x(foreseen.largest)} is large for whole volumes"
-        )
-    return NetworkSection.model_validate({"name": name, **options})
+    return NetworkSection.model_validate({"name": name, **own.options})
 
 
 def _train_samples(cohort: Cohort, sample: Sample, foreseen: Foreseen) -> int:
@@ -261,12 +253,12 @@ def _plan_training(study: Study, cohort: Cohort, sample: Sample, foreseen: Fores
     batch = own.batch or (32 if flat else 2 if study.task == "segment" else 8 if sample.kind == "window" else 4)
     batch = own.batch or max(1, min(batch, samples))
     steps = own.steps or -(-samples // batch)
-    updates = 2000 if study.task == "segment" else 1500 if flat else 1200
+    updates = 1700 if study.task == "segment" else 1000
     epochs = own.epochs or int(np.clip(round(updates / steps), 8, 200))
     changes = {
         "batch": batch,
         "epochs": epochs,
-        "rate": own.rate or 1e-3,
+        "rate": own.rate or (1e-2 if own.optimiser == "sgd" else 1e-3),
         "weight_decay": own.weight_decay
         if own.weight_decay is not None
         else (1e-4 if study.task == "segment" else 1e-2),

@@ -4,7 +4,7 @@ A step looks at a scan (``decide``) and acts on it (``apply``); study files name
 """
 
 from voxtempo.cohort.facts import cache_root
-from voxtempo.prepare.build import build_steps, step_records
+from voxtempo.prepare.build import build_steps, fills_nan, step_records
 from voxtempo.prepare.pipeline import prepare_cohort
 from voxtempo.prepare.regrid import regrid, to_native
 from voxtempo.prepare.run import apply_decided, prepare_scan, run_steps
@@ -18,6 +18,7 @@ __all__ = [
     "apply_decided",
     "build_steps",
     "cache_root",
+    "fills_nan",
     "prepare_cohort",
     "prepare_scan",
     "regrid",

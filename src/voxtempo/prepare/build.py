@@ -51,6 +51,11 @@ def build_steps(named: Sequence[Named | str | Mapping[str, Any]]) -> tuple[Step,
     return tuple(_build(item) for item in named)
 
 
+def fills_nan(named: Sequence[Named | str | Mapping[str, Any]]) -> bool:
+    """Return whether the preparation gives a value to voxels that are no numbers."""
+    return any(item.name == "fill_nan" for item in build_steps(named))
+
+
 def step_records(built: Sequence[Step]) -> list[dict[str, Any]]:
     """Return the steps as JSON values with every option spelled out; ``build_steps`` reads them back.
 

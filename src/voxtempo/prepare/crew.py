@@ -99,6 +99,7 @@ class _Worker:
             text=True,
             encoding="utf-8",
             env=environment,
+            process_group=0,  # an interrupt at the terminal reaches this process alone, which then stops its workers
         )
         return self._ask(self._setup) is not None
 

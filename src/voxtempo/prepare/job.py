@@ -100,8 +100,12 @@ def attempt(job: Job, steps: Sequence[Step]) -> str | None:
 
 
 def _read_image(job: Job) -> tuple[Scan, Geometry, list[Decision]]:
-    choice = int(job.series) if job.series is not None and job.series.isdecimal() else job.series
-    scan = stack_channels([read_scan(path, series=choice, channel=name) for name, path in job.sources])
+    scan = stack_channels(
+        [
+            read_scan(path, series=job.series if Path(path).is_dir() else None, channel=name)
+            for name, path in job.sources
+        ]
+    )
     if scan.is_series and scan.repetition_time is None:
         scan = replace(scan, repetition_time=job.repetition_time)
     return scan, scan.geometry, []

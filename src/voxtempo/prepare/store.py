@@ -21,6 +21,7 @@ from voxtempo.scans.atomic import atomic_file
 
 FORMAT = 1  # of the folder and of the arrays in it; other formats are redone
 RECORD = "case.json"
+SAMPLE = 2_000_000  # values that tell how far a series may be rounded
 COARSE = 0.02  # half precision may round a course by this share of its own standard deviation
 STALE = 3600  # seconds after which an unfinished write is taken for the remains of a crash
 
@@ -166,7 +167,7 @@ def fitting_storage(scan: Scan) -> str | None:
     if scan.kind == "label" or scan.volumes < 2 or np.issubdtype(scan.data.dtype, np.integer):
         return None
     courses = scan.data.reshape(scan.volumes, -1)
-    courses = courses[:, :: max(1, courses.shape[1] // 20_000)].astype(np.float64)
+    courses = courses[:, :: max(1, courses.size // SAMPLE)].astype(np.float64)
     spread = courses.std(axis=0)
     varies = spread > 0
     if not varies.any() or np.abs(courses).max() > np.finfo(np.float16).max:

@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from voxtempo.errors import RunError
+from voxtempo.errors import RunError, ScanError
 from voxtempo.report.cases import cases_section
 from voxtempo.report.learning_curves import learning_charts
 from voxtempo.report.method import method_section
@@ -19,6 +19,7 @@ from voxtempo.report.run_files import RunFiles, read_run
 from voxtempo.report.section import Section
 from voxtempo.report.studied import problem_counts, problems_section, studied_section
 from voxtempo.report.verdict import verdict_of
+from voxtempo.scans.atomic import atomic_file
 
 LARGEST = 9_500_000
 """Bytes of a report; above this, fewer cases are shown as pictures."""
@@ -53,9 +54,10 @@ def write_report(run_folder: Path) -> Path:
             break
     path = folder / "report.html"
     try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as problem:
-        raise RunError(f"{path} cannot be written: {problem.strerror}. Check the folder's permissions.") from None
+        with atomic_file(path) as file:
+            file.write(page.encode())
+    except ScanError as problem:
+        raise RunError(f"{problem}. Check the folder's permissions.") from None
     return path
 
 

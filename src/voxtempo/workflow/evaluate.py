@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from voxtempo.assess import as_json
-from voxtempo.cohort import Cohort, Study, build_cohort, read_split
-from voxtempo.errors import CohortError, LeakageError, StudyError
+from voxtempo.cohort import Cohort, Fold, Study, build_cohort, read_split
+from voxtempo.errors import CohortError, LeakageError, RunError, StudyError
 from voxtempo.inference import Run, judge
+from voxtempo.inference.run import STUDY
 from voxtempo.learning.tasks import ClassifyTask, SegmentTask
 from voxtempo.report import write_report
 from voxtempo.workflow.judging import judge_folds, judge_run, judgement, keep_label_maps
@@ -33,23 +34,40 @@ def evaluate_run(
 
     Raises
     ------
-    RunError : the folder is no finished run.
+    RunError : the folder is no finished run, or its scans are no longer where they were.
     LeakageError : a subject or an image of the external cohort was trained on.
     StudyError : the external study has another task, other channels or other classes.
     """
     voice = voice or Voice()
     run = Run(folder)
+    run.refuse_unfinished()
     if on is not None:
         return _external(run, on, cache, workers, voice)
-    setup = set_up(run.study, workers)
+    fold = None if len(run.members) > 1 else _fold_of(run)
+    try:
+        setup = set_up(run.study, workers, voice)
+    except CohortError as error:
+        raise RunError(
+            f"The scans of {folder} cannot be judged again: {error} Where they lay is written in {run.folder / STUDY}; if "
+            "they have moved, correct the paths there."
+        ) from None
     prepared = prepare(setup, cache, workers, lambda done, total: voice.bar("prepare", done, total, ""))
-    if len(run.members) > 1:
+    if fold is None:
         judge_folds(run, setup, whole_fold(setup), prepared, voice)
     else:
-        fold = read_split(folder / "split.csv", _fold_index(run))
         judge_run(folder, setup, fold, prepared, run.predictor, voice)
     write_report(folder)
     return run.metrics, folder / "metrics.json"
+
+
+def _fold_of(run: Run) -> Fold:
+    try:
+        return read_split(run.folder / "split.csv", _fold_index(run))
+    except CohortError as error:
+        raise RunError(
+            f"{run.folder} does not say which cases were its test: {error} Restore 'split.csv' from a copy of the run "
+            "folder, or train the study again into another one."
+        ) from None
 
 
 def _fold_index(run: Run) -> int:
@@ -62,7 +80,7 @@ def _fold_index(run: Run) -> int:
 
 def _external(run: Run, on: Study, cache: Path | None, workers: int, voice: Voice) -> tuple[dict[str, Any], Path]:
     study = _as_the_run(run, on)
-    setup = set_up(study, workers)
+    setup = set_up(study, workers, voice)
     _refuse_seen(run, setup.cohort)
     _refuse_other_answers(run, setup.cohort)
     prepared = prepare(setup, cache, workers, lambda done, total: voice.bar("prepare", done, total, ""))
@@ -88,7 +106,9 @@ def _as_the_run(run: Run, on: Study) -> Study:
             f"The run takes the channels {', '.join(own.cohort.scans)}, but study '{on.name}' has {', '.join(on.cohort.scans)}."
         )
     split = on.split.model_copy(update={"test": None, "column": None, "folds": 2})
-    return own.model_copy(update={"name": on.name, "cohort": on.cohort, "evaluate": on.evaluate, "split": split})
+    train = own.train.model_copy(update={"class_weights": "none"})  # names classes that the other cohort may lack
+    update = {"name": on.name, "cohort": on.cohort, "evaluate": on.evaluate, "split": split, "train": train}
+    return own.model_copy(update=update)
 
 
 def _refuse_seen(run: Run, external: Cohort) -> None:

@@ -15,12 +15,13 @@ from voxtempo.inference import Judged, Predictor
 from voxtempo.inference.judge import Row
 from voxtempo.learning.cases import feed_case
 from voxtempo.learning.tasks import ClassifyTask, SegmentTask
-from voxtempo.prepare import PreparedCase
-from voxtempo.scans import read_scan
+from voxtempo.prepare import PreparedCase, regrid
+from voxtempo.scans import Scan, read_scan
 from voxtempo.workflow.records import write_csv, write_json
 
 LONGEST = 220
 SERIES = 3
+COURSE_POINTS = 400  # a course is drawn some hundred pixels wide
 
 
 def write_examples(
@@ -75,21 +76,26 @@ def _striking(judged: Judged, task: Any) -> list[tuple[Row, str]]:
 
 def _segmented(folder: Path, case: Case, label_maps: Path, note: str, row: Row) -> dict[str, Any] | None:
     try:
-        image = read_scan(next(iter(case.scans.values()))).volume().astype(np.float32)
-        truth = read_scan(case.mask or "", kind="label").volume()
-        predicted = read_scan(label_maps / f"{case.id}.nii.gz", kind="label")
+        image = _upright(read_scan(next(iter(case.scans.values()))))
+        truth = _upright(read_scan(case.mask or "", kind="label"))
+        predicted = _upright(read_scan(label_maps / f"{case.id}.nii.gz", kind="label"))
     except VoxTempoError:
         return None
-    arrays = {"image": image, "truth": truth, "predicted": predicted.volume()}
-    marked = (truth > 0) | (predicted.volume() > 0)
-    box = _box(marked, [min(n, LONGEST) for n in image.shape])
+    arrays = {"image": image.volume().astype(np.float32), "truth": truth.volume(), "predicted": predicted.volume()}
+    marked = (truth.volume() > 0) | (predicted.volume() > 0)
+    box = _box(marked, [min(n, LONGEST) for n in image.geometry.shape])
     dice = " ".join(f"{key.removeprefix('dice_')} {value:.3f}" for key, value in row.items() if key.startswith("dice_"))
     files = {}
     for name, array in arrays.items():
         files[name] = f"{_safe(case.id)}_{name}.npy"
         _save(folder / files[name], array[box], np.float16 if name == "image" else np.uint8)
     return {"id": case.id, "kind": "segment", "note": note, "spacing": list(predicted.geometry.spacing), "files": files,
-            "text": f"Dice {dice}"}  # fmt: skip
+            "orientation": "RAS", "text": f"Dice {dice}"}  # fmt: skip
+
+
+def _upright(scan: Scan) -> Scan:
+    """Return the scan with its axes to the right, the front and the top (voxels are moved, none is computed)."""
+    return regrid(scan, scan.geometry.reoriented("RAS"))
 
 
 def _box(marked: NDArray[np.bool_], most: Sequence[int]) -> tuple[slice, ...]:
@@ -114,7 +120,7 @@ def _pictured(folder: Path, row: Row, prepared: PreparedCase, note: str) -> dict
     sure = row.get(f"p_{row['predicted']}")
     said = f"{row['predicted']} ({sure:.2f})" if sure is not None else f"{row['predicted']:.1f}"
     return {"id": row["id"], "kind": "image", "note": note, "spacing": list(image.geometry.spacing),
-            "files": {"image": name}, "text": f"truth {row['truth']}, predicted {said}"}  # fmt: skip
+            "orientation": image.geometry.orientation, "files": {"image": name}, "text": f"truth {row['truth']}, predicted {said}"}  # fmt: skip
 
 
 def _courses(
@@ -124,7 +130,8 @@ def _courses(
 
 
 def _course(folder: Path, predictor: Predictor, case: Case, prepared: PreparedCase) -> dict[str, Any]:
-    answer = predictor.course(feed_case(case, prepared, predictor.task))
+    stride = max(1, prepared.image.volumes // COURSE_POINTS)
+    answer = predictor.course(feed_case(case, prepared, predictor.task), stride)
     name = f"{_safe(case.id)}_course.csv"
     write_csv(folder / name, course_rows(predictor, answer.course, case))
     text = f"decision of every window of {predictor.recipe.input_shape[0]} volumes, at the window's middle"

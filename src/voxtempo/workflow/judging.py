@@ -63,7 +63,9 @@ def write_judgement(
     study, task = setup.study, predictor.task
     write_predictions(out / "predictions.csv", [*validation.rows, *test.rows])
     write_examples(out / "examples", predictor, cohort, prepared, test, out / "predicted")
-    training_truth = [t for case in cohort.only(fold.train) for t in truth_of(case)]
+    # In a run of all folds every case trained some network, also where each was the test of another.
+    trained = cohort.only(fold.train) or cohort.cases
+    training_truth = [truth for case in trained for truth in truth_of(case)]
     metrics = judgement(study, cohort, predictor, test, training_truth)
     if validation.rows:
         metrics["validation"] = metrics_of(validation, task, study, study.evaluate.by)
@@ -81,7 +83,7 @@ def judgement(
     metrics: dict[str, Any] = {"test": metrics_of(test, task, study, by)}
     if by == "subject":
         metrics["test_by_case"] = metrics_of(test, task, study, "case")
-    baseline = baseline_of(test, task, study, training_truth or None, by)  # type: ignore[arg-type]
+    baseline = baseline_of(test, predictor.tasks, study, training_truth or None, by)
     if baseline:
         metrics["baseline"] = baseline
     if study.evaluate.subgroups:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from voxtempo.errors import StudyError, VoxTempoError
+from voxtempo.errors import ScanError, StudyError, VoxTempoError
 from voxtempo.feed import FeedCase, Voxels
-from voxtempo.inference import Answer, Run
+from voxtempo.inference import Answer, Predictor, Run
 from voxtempo.inference.native import native_label_map
 from voxtempo.learning.tasks import ClassifyTask, RegressTask, SegmentTask
 from voxtempo.prepare import prepare_scan
@@ -19,6 +20,8 @@ from voxtempo.scans import Scan, read_scan, stack_channels, write_scan
 from voxtempo.workflow.examples import course_rows
 from voxtempo.workflow.records import write_csv, write_json
 from voxtempo.workflow.voice import Voice
+
+SUMMARY = "predictions.json"
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ def predict_scan(run: Run, scan: Scan, case_id: str) -> Prediction:
             f"{case_id}: the network takes {len(channels)} channels ({', '.join(channels)}), found {len(scan.channels)}."
         )
     prepared, native, _ = prepare_scan(scan, run.steps)
+    _refuse_misfit(prepared, predictor, case_id)
     case = FeedCase(case_id, Voxels(prepared.data), prepared.geometry.spacing, repetition_time=prepared.repetition_time)
     if isinstance(task, SegmentTask):
         answer = predictor.answer(case)
@@ -64,6 +68,28 @@ def predict_scan(run: Run, scan: Scan, case_id: str) -> Prediction:
     return Prediction(case_id, row, course=tuple(course_rows(predictor, answer.course)))
 
 
+def _refuse_misfit(scan: Scan, predictor: Predictor, case_id: str) -> None:
+    """Refuse a prepared scan of another kind or shape than the network takes."""
+    kind, wanted = predictor.recipe.kind, predictor.recipe.input_shape[:-1]
+    shape = scan.data.shape[1:4]
+    if kind == "series":
+        if scan.volumes < wanted[0]:
+            found = "one volume" if scan.volumes == 1 else f"a series of {scan.volumes} volumes"
+            raise StudyError(f"{case_id}: the network takes windows of {wanted[0]} volumes, but the scan is {found}.")
+        wanted = wanted[1:]
+    elif scan.volumes > 1:
+        raise StudyError(f"{case_id}: the network takes {kind}s, but the scan is a series of {scan.volumes} volumes.")
+    if kind == "volume" and shape[2] == 1:
+        raise StudyError(f"{case_id}: the network takes volumes, but the scan is a single slice.")
+    whole = predictor.study.sample is not None and predictor.study.sample.kind in ("volume", "window")
+    if whole and shape != (*wanted, 1)[:3]:
+        raise StudyError(
+            f"{case_id}: the network takes {' x '.join(map(str, (*wanted, 1)[:3]))} voxels, but after the run's preparation "
+            f"the scan has {' x '.join(map(str, shape))}. A study whose 'prepare' ends with 'resample' and 'crop_pad' takes "
+            "scans of any size."
+        )
+
+
 def _verdict(answer: Answer, case_id: str, task: Any) -> dict[str, Any]:
     said = answer.units[case_id]
     if isinstance(task, RegressTask):
@@ -73,7 +99,9 @@ def _verdict(answer: Answer, case_id: str, task: Any) -> dict[str, Any]:
     return {"predicted": task.classes[int(said.argmax())], **probabilities}
 
 
-def predict_scans(run: Run, scans: Sequence[str], out: Path, voice: Voice | None = None) -> list[Prediction]:
+def predict_scans(
+    run: Run, scans: Sequence[str], out: Path, voice: Voice | None = None, series: str | None = None
+) -> list[Prediction]:
     """Predict files and write ``predictions.csv``, ``predictions.json``, label maps and time courses into ``out``.
 
     Parameters
@@ -82,16 +110,28 @@ def predict_scans(run: Run, scans: Sequence[str], out: Path, voice: Voice | None
     scans : files or DICOM folders; of a network with several channels "t1.nii.gz,flair.nii.gz", in the study's order.
     out : folder, made if it does not exist.
     voice : progress.
+    series : number or UID of the series to take from DICOM folders; by default as the study says.
 
     A scan that fails gets a row whose status says why; the others are still predicted.
+
+    Raises
+    ------
+    RunError : the run is not finished or damaged.
+    ScanError : there is no such file, or a prediction would take the place of a scan.
+    StudyError : an argument names another number of files than the network has channels, or ``out`` has other files in it.
     """
     voice = voice or Voice()
+    run.refuse_unfinished()
     ids = _ids(scans)
+    for spec in scans:
+        _refuse_missing(_files(run, spec))
+    _refuse_overwriting(run, scans, ids, out)
+    _make_writable(out)
     _load_network(run)
     predictions = []
     for number, (spec, case_id) in enumerate(zip(scans, ids, strict=True)):
         try:
-            prediction = predict_scan(run, _read(run, spec), case_id)
+            prediction = predict_scan(run, _read(run, spec, series), case_id)
             _write(out, prediction)
         except VoxTempoError as error:
             prediction = Prediction(case_id, {"id": case_id, "status": str(error)})
@@ -99,8 +139,39 @@ def predict_scans(run: Run, scans: Sequence[str], out: Path, voice: Voice | None
         voice.bar("predict", number + 1, len(scans), case_id)
     rows = [{"scan": spec, **p.row} for spec, p in zip(scans, predictions, strict=True)]
     write_csv(out / "predictions.csv", [_ordered(row) for row in rows])
-    write_json(out / "predictions.json", {"run": str(run.folder), "study": run.study.name, "predictions": rows})
+    write_json(out / SUMMARY, {"run": str(run.folder), "study": run.study.name, "predictions": rows})
     return predictions
+
+
+def _make_writable(folder: Path) -> None:
+    """Make a folder, and be sure that a file can be written there before anything is computed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ScanError(f"--out {folder} cannot be written to: {error.strerror or error}.") from None
+
+
+def _refuse_missing(files: Sequence[Path]) -> None:
+    for file in files:
+        if not file.exists():
+            raise ScanError(f"{file}: no such file or folder. Nothing was predicted.")
+
+
+def _refuse_overwriting(run: Run, scans: Sequence[str], ids: Sequence[str], out: Path) -> None:
+    """Refuse to write where something would be lost: into a run, over a scan, among files that no prediction wrote."""
+    if out.is_file():
+        raise StudyError(f"--out {out} is a file, expected a folder.")
+    if (out / "study.yaml").exists() or (out / "network.json").exists():
+        raise StudyError(f"--out {out} is a run folder, whose own predictions would be lost. Choose another folder.")
+    inputs = {file.resolve() for spec in scans for file in _files(run, spec)}
+    lost = [path for case_id in ids if (path := out / f"{case_id}.nii.gz").resolve() in inputs]
+    if lost:
+        raise ScanError(f"{lost[0]}: the prediction would take the place of this scan. Choose another --out.")
+    if out.is_dir() and any(out.iterdir()) and not (out / SUMMARY).is_file():
+        raise StudyError(
+            f"--out {out} holds files that no prediction wrote: nothing was touched. Choose another folder."
+        )
 
 
 def _load_network(run: Run) -> None:
@@ -120,18 +191,30 @@ def _write(out: Path, prediction: Prediction) -> None:
         write_csv(out / f"{prediction.id}_course.csv", prediction.course)
 
 
-def _read(run: Run, spec: str) -> Scan:
-    files = [part for part in spec.split(",") if part]
+def _read(run: Run, spec: str, series: str | None) -> Scan:
+    series = series or run.study.cohort.series
     names = list(run.study.cohort.scans)
+    return stack_channels(
+        [
+            read_scan(file, series=series if file.is_dir() else None, channel=name)
+            for file, name in zip(_files(run, spec), names, strict=True)
+        ]
+    )
+
+
+def _files(run: Run, spec: str) -> list[Path]:
+    """Return the files of one argument, one a channel."""
+    names = list(run.study.cohort.scans)
+    if len(names) == 1 and spec and Path(spec).exists():  # a comma may also be part of a name
+        return [Path(spec)]
+    files = [Path(part) for part in spec.split(",") if part]
     if len(files) != len(names):
         raise StudyError(
-            f"'{spec}' names {len(files)} files, but the network takes {len(names)} channels: {', '.join(names)} "
-            "(give them as one argument, separated by commas)."
+            f"'{spec}' names {len(files)} file{'' if len(files) == 1 else 's'}, but the network takes {len(names)} "
+            f"channel{'' if len(names) == 1 else 's'}: {', '.join(names)}. The files of one scan are one argument, separated "
+            "by commas."
         )
-    series = run.study.cohort.series
-    return stack_channels(
-        [read_scan(file, series=series, channel=name) for file, name in zip(files, names, strict=True)]
-    )
+    return files
 
 
 def _ids(scans: Sequence[str]) -> list[str]:

@@ -10,9 +10,12 @@ import platform
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from voxtempo.assess import as_json
 from voxtempo.cohort import dump_study
@@ -21,6 +24,7 @@ from voxtempo.errors import StudyError
 from voxtempo.inference.judge import Row
 from voxtempo.scans.atomic import atomic_file
 
+HEADLINE = "# VoxTempo study, complete; "
 LIBRARIES = ("numpy", "scipy", "numba", "nibabel", "pydicom", "SimpleITK", "scikit-learn")
 
 
@@ -59,23 +63,65 @@ def write_predictions(path: Path, rows: Sequence[Row]) -> None:
 def claim_folder(folder: Path, study: Study, fold: str) -> bool:
     """Make a run folder, or take up the one that is there; return whether it holds a finished run of this very study.
 
+    A folder whose run failed before its first update has nothing to lose: a corrected study takes it over.
+
     Raises
     ------
     StudyError : the folder holds a run of another study, or other files.
     """
-    text = f"# VoxTempo study, complete; {fold}\n" + dump_study(study)
+    refuse_foreign(folder)
+    text = f"{HEADLINE}{fold}\n" + dump_study(study)
     path = folder / "study.yaml"
     if path.is_file():
-        if path.read_text(encoding="utf-8") != text:
+        there = path.read_text(encoding="utf-8")
+        if there == text:
+            return (folder / "manifest.json").is_file()
+        if any(folder.glob("weights.safetensors")) or any(folder.glob("checkpoints/*")) or any(folder.glob("fold-*")):
             raise StudyError(
-                f"{folder} holds a run of another study, of other settings or of another fold. Choose another --out, or "
-                "delete that folder."
+                f"{folder} holds a run of another study, of other settings or of another fold ({_difference(there, text)}). "
+                "Choose another --out, or delete that folder."
             )
-        return (folder / "manifest.json").is_file()
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise StudyError(f"{folder} exists and is no run folder. Choose another --out.")
     write_text(path, text)
     return False
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Raise a ``StudyError`` where a run may not be written: a file, or a folder with other files in it."""
+    try:
+        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+            return
+        ours = folder.is_dir() and (folder / "study.yaml").read_text(encoding="utf-8").startswith(HEADLINE)
+    except (OSError, ValueError):
+        ours = False
+    if not ours:
+        raise StudyError(f"{folder} exists and is no run folder: nothing in it was touched. Choose another --out.")
+
+
+def _difference(there: str, now: str) -> str:
+    """Return in words what the first differing values of two study files are."""
+    first, second = _values(there), _values(now)
+    told = [
+        f"{key}: {first.get(key, 'nothing')} there, {second.get(key, 'nothing')} now"
+        for key in dict.fromkeys((*first, *second))
+        if first.get(key) != second.get(key)
+    ]
+    return "; ".join(told[:3]) + (f" and {len(told) - 3} more" if len(told) > 3 else "")
+
+
+def _values(text: str) -> dict[str, str]:
+    """Return a study file's values by key path, and which fold it is of."""
+    found = {"fold": text.split("\n", 1)[0].removeprefix(HEADLINE)}
+
+    def walk(node: Any, place: str) -> None:
+        if isinstance(node, dict):
+            for key, value in node.items():
+                walk(value, f"{place}.{key}" if place else str(key))
+        else:
+            found[place] = str(node)
+
+    with suppress(yaml.YAMLError):
+        walk(yaml.safe_load(text), "")
+    return found
 
 
 def manifest(study: Study, fold: dict[str, Any], plan: Sequence[str], **more: Any) -> dict[str, Any]:

@@ -16,15 +16,19 @@ from voxtempo.cohort import (
     build_cohort,
     check_folds,
     check_geometry,
+    check_masks,
     duplicate_problems,
     find_duplicates,
     join_duplicates,
     make_folds,
+    refuse_errors,
     refuse_leaks,
 )
-from voxtempo.errors import CohortError, StudyError
+from voxtempo.errors import StudyError
+from voxtempo.learning.choices import check_choices, check_fit, leave_out_events
 from voxtempo.planning import Plan, plan_study
-from voxtempo.prepare import PreparedCase, build_steps, prepare_cohort
+from voxtempo.prepare import PreparedCase, build_steps, fills_nan, prepare_cohort
+from voxtempo.workflow.voice import Voice
 
 Say = Callable[[str], None]
 
@@ -66,30 +70,42 @@ class Setup:
         return self.folds[index]
 
 
-def set_up(study: Study, workers: int = 2) -> Setup:
-    """Read the cohort, look for what would make the result untrue, plan what is open, and divide.
+def set_up(study: Study, workers: int = 2, voice: Voice | None = None) -> Setup:
+    """Read the cohort, look for what would make the result untrue or impossible, plan what is open, and divide.
+
+    Parameters
+    ----------
+    study : as ``load_study`` returns it.
+    workers : threads that read scans.
+    voice : progress of reading.
 
     Raises
     ------
-    CohortError : scans that cannot be read or compared; the message lists them.
+    CohortError : scans that cannot be read or compared, or choices that they rule out; the message lists them.
     LeakageError : a split that leaks.
     """
+    voice = voice or Voice()
     cohort = build_cohort(study)
+    refuse_errors(check_choices(study, cohort))
     geometry = check_geometry(cohort, workers)
-    errors = [problem for problem in geometry.problems if problem.severity == "error"]
-    if errors:
-        listed = " ".join(f"{problem.where}: {problem.message}" for problem in errors[:5])
-        more = f" ... and {len(errors) - 5} more (see 'voxtempo check')." if len(errors) > 5 else ""
-        raise CohortError(listed + more)
-    duplicates = find_duplicates(cohort, workers)
-    cohort = join_duplicates(cohort, duplicates)
+    refuse_errors(geometry.problems)
     plan = plan_study(study, cohort, geometry)
+    refuse_errors(check_fit(plan.study, cohort, geometry))
+    cohort, left_out = leave_out_events(plan.study, cohort, geometry)
+    masks = check_masks(cohort, workers, lambda done, total: voice.bar("label maps", done, total, ""))
+    refuse_errors(masks)
+    duplicates = find_duplicates(cohort, workers, lambda done, total: voice.bar("images", done, total, ""))
+    cohort = join_duplicates(cohort, duplicates)
+    images = duplicate_problems(cohort, duplicates, study.split.column, fills_nan(plan.study.prepare or []))
+    refuse_errors(problem for problem in images if problem.where != "duplicates")
     folds = make_folds(cohort, study.split)
     for fold in folds:
         refuse_leaks(cohort, fold, duplicates)
     problems = (
         *geometry.problems,
-        *duplicate_problems(cohort, duplicates, study.split.column),
+        *left_out,
+        *masks,
+        *images,
         *check_folds(cohort, folds),
     )
     return Setup(plan, cohort, duplicates, geometry, folds, problems)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from voxtempo.cohort import Fold, Study, summarise, write_split
+from voxtempo.errors import StudyError, VoxTempoError
 from voxtempo.inference import Predictor, Run
 from voxtempo.learning import backend
-from voxtempo.learning.fit import Watch
+from voxtempo.learning.fit import Interrupted, Watch
 from voxtempo.learning.tensorboard import scalar_log
 from voxtempo.learning.train import Trained, train_fold
 from voxtempo.learning.weights import write_weights
+from voxtempo.networks.keras_seam import choose_backend
 from voxtempo.planning import explain
 from voxtempo.prepare import build_steps, step_records
 from voxtempo.report import write_report
@@ -25,6 +29,7 @@ from voxtempo.workflow.records import (
     library_versions,
     manifest,
     peak_memory_mb,
+    refuse_foreign,
     write_csv,
     write_json,
     write_text,
@@ -59,7 +64,9 @@ def train_study(
     Interrupted : asked to stop; the same call continues.
     """
     voice = voice or Voice()
-    setup = set_up(study, workers)
+    refuse_foreign(out)
+    choose_backend()
+    setup = set_up(study, workers, voice)
     for line in explain(setup.plan):
         voice.say(line)
     if fold == "all":
@@ -84,7 +91,8 @@ def train_one_fold(
     clock = time.monotonic()
     prepared = prepare(setup, cache, workers, lambda done, total: voice.bar("prepare", done, total, ""))
     seconds = {"prepare": time.monotonic() - clock}
-    trained = train_fold(setup.study, setup.cohort, fold, prepared, out / "checkpoints", _watch(setup, out, voice))
+    with _told(setup.study):
+        trained = train_fold(setup.study, setup.cohort, fold, prepared, out / "checkpoints", _watch(setup, out, voice))
     seconds["train"] = trained.progress.seconds
     write_text(out / "network.json", trained.recipe.dumps())
     write_weights(trained.model, out / "weights.safetensors")
@@ -141,6 +149,36 @@ def _write_beginning(out: Path, setup: Setup, fold: Fold) -> None:
     write_split(out / "split.csv", setup.cohort, fold)
     write_json(out / "cohort.json", summarise(setup.cohort, fold, setup.problems))
     write_json(out / "prepare.json", {"steps": step_records(build_steps(setup.study.prepare or []))})
+
+
+OUT_OF_MEMORY = ("resourceexhausted", "resource_exhausted", "outofmemory", "out of memory", "memoryerror")
+
+
+@contextmanager
+def _told(study: Study) -> Iterator[None]:
+    """Tell a person what two failures of a framework mean: too little memory, and a user's network that cannot run.
+
+    Raises
+    ------
+    StudyError : in the place of either.
+    """
+    try:
+        yield
+    except (VoxTempoError, Interrupted):
+        raise
+    except Exception as error:
+        said = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())[:400]
+        if any(word in f"{type(error).__name__} {said}".lower() for word in OUT_OF_MEMORY):
+            raise StudyError(
+                f"The memory did not suffice to train with train.batch = {study.train.batch}. Lower 'train.batch', make the "
+                "samples smaller ('sample: {patch: [...]}', or 'resample' in 'prepare'), or narrow the network."
+            ) from error
+        if study.network.python is not None:
+            raise StudyError(
+                f"network.python: the model of {study.network.python} was built but cannot be trained: "
+                f"{type(error).__name__}: {said}"
+            ) from error
+        raise
 
 
 def _watch(setup: Setup, out: Path, voice: Voice) -> Watch:

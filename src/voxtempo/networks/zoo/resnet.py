@@ -13,16 +13,28 @@ SOURCE = (
     "He, Zhang, Ren, Sun 2016, Identity mappings in deep residual networks, ECCV, arXiv:1603.05027; "
     "widths as in DLTK (Pawlowski et al. 2017, arXiv:1711.06853)"
 )
-LARGE = 2**16
+LARGE = {1: 2**12, 2: 2**13, 3: 2**16}
+
+
+def plan_stem(sizes: tuple[int, ...]) -> int:
+    """Return the smallest power of two by which the first convolution must stride to leave 8,192 pixels or 65,536 voxels.
+
+    >>> plan_stem((128, 128)), plan_stem((60, 60, 45)), plan_stem((120, 120, 90))
+    (2, 2, 4)
+    """
+    stride = 1
+    while math.prod(n / min(stride, n) for n in sizes) > LARGE[len(sizes)]:
+        stride *= 2
+    return stride
 
 
 def _resnet(
     inputs: Tensor, widths: tuple[int, ...], units: int, strides: int, stem_stride: int | None, style: Style
 ) -> Features:
     sizes = space(inputs)
-    if stem_stride is None:
-        stem_stride = 2 if math.prod(sizes) > LARGE else 1
-    x = conv(inputs, widths[0], stride=stride_along(sizes, stem_stride))
+    stem_stride = stem_stride or plan_stem(sizes)
+    # A kernel that skips nothing: voxels between the strides are seen by two neighbours.
+    x = conv(inputs, widths[0], max(3, 2 * stem_stride - 1), stride_along(sizes, stem_stride))
     levels = []
     for scale, width in enumerate(widths):
         for unit in range(units):
@@ -57,7 +69,7 @@ def resnet2d(
     widths : channels of each scale, from fine to coarse.
     units : residual units a scale.
     strides : stride between scales, along axes that are large enough.
-    stem_stride : stride of the first convolution; planned: 2 for more than 65,536 pixels, else 1.
+    stem_stride : stride of the first convolution; planned so that at most 8,192 pixels are left.
     norm, activation : of every unit.
 
     Returns
@@ -97,7 +109,7 @@ def resnet3d(
     widths : channels of each scale, from fine to coarse.
     units : residual units a scale.
     strides : stride between scales, along axes that are large enough.
-    stem_stride : stride of the first convolution; planned: 2 for more than 65,536 voxels, else 1.
+    stem_stride : stride of the first convolution; planned so that at most 65,536 voxels are left.
     norm, activation : of every unit.
 
     Returns

@@ -127,7 +127,10 @@ def choose_series(found: Sequence[FoundSeries], choice: int | str | None, path: 
             raise ScanError(matching[0].broken)
         return matching[0]
     if choice is None:
-        raise ScanError(f"{path}: holds {len(found)} series, choose one by series=NUMBER or UID: {listed}")
+        raise ScanError(
+            f"{path}: holds {len(found)} series, choose one by its number or UID (in a study 'cohort.series: NUMBER', for "
+            f"'voxtempo predict' --series NUMBER): {listed}"
+        )
     if matching:
         listed = "; ".join(map(str, matching))
         raise ScanError(f"{path}: holds {len(matching)} series with number {choice}, choose one by its UID: {listed}")

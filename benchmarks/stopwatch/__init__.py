@@ -1,0 +1,71 @@
+"""What every benchmark here needs: times that can be compared, and a line that says where they were taken."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+Call = Callable[[], object]
+
+
+def seconds(call: Call) -> float:
+    """Return how long one call takes."""
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
+def median_seconds(calls: Mapping[str, Call], repeats: int = 5, warm: bool = True) -> dict[str, float]:
+    """Return the median time of each call.
+
+    The calls take turns, so that what else the machine does slows them all alike.
+
+    Parameters
+    ----------
+    calls : name -> what is timed.
+    repeats : how often each is timed.
+    warm : call each once before, to compile and to fill caches.
+    """
+    if warm:
+        for call in calls.values():
+            call()
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(repeats):
+        for name, call in calls.items():
+            times[name].append(seconds(call))
+    return {name: statistics.median(each) for name, each in times.items()}
+
+
+def heading(what: str, *libraries: str) -> None:
+    """Print what is measured, on which machine, how busy it is, and the versions that matter."""
+    versions = ", ".join(f"{name} {version(name)}" for name in ("numpy", *libraries))
+    load = f"load {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else "load unknown"
+    print(f"\n{what}")
+    print(f"{_processor()}, {os.cpu_count()} cores, {_memory()}, {load}")
+    print(f"Python {platform.python_version()}, {versions}")
+
+
+def row(*cells: object, widths: tuple[int, ...]) -> None:
+    """Print one line of a table: the first cell to the left, the others to the right."""
+    first, *others = (str(cell) for cell in cells)
+    print(f"{first:{widths[0]}}" + "".join(f"{c:>{w}}" for c, w in zip(others, widths[1:], strict=True)), flush=True)
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory() -> str:
+    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
+        return "memory unknown"
+    return f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.0f} GiB"
