@@ -114,7 +114,12 @@ def main() -> None:
         print("memory_of_series: skipped, only Linux tells how much of a process's memory is anonymous")
         return
     shape = " x ".join(map(str, SHAPE))
-    heading(f"Peak memory (MiB): {SERIES} series of {shape} x t, windows of {WINDOW}", "nibabel", "tensorflow-cpu")
+    heading(
+        f"Peak memory (MiB): {SERIES} series of {shape} x t, windows of {WINDOW}",
+        "keras",
+        "tensorflow",
+        "tensorflow-cpu",
+    )
     print("anon: allocated by the process; rss: with the mapped files' pages, which the system may take back")
     row(*COLUMNS, widths=WIDTHS)
     trained: dict[str, list[float]] = {name: [] for name in STEPS}

@@ -7,7 +7,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 Call = Callable[[], object]
@@ -42,8 +42,8 @@ def median_seconds(calls: Mapping[str, Call], repeats: int = 5, warm: bool = Tru
 
 
 def heading(what: str, *libraries: str) -> None:
-    """Print what is measured, on which machine, how busy it is, and the versions that matter."""
-    versions = ", ".join(f"{name} {version(name)}" for name in ("numpy", *libraries))
+    """Print what is measured, on which machine, how busy it is, and the versions of what is there."""
+    versions = ", ".join(f"{name} {found}" for name in ("numpy", *libraries) if (found := _version(name)))
     load = f"load {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else "load unknown"
     print(f"\n{what}")
     print(f"{_processor()}, {os.cpu_count()} cores, {_memory()}, {load}")
@@ -54,6 +54,13 @@ def row(*cells: object, widths: tuple[int, ...]) -> None:
     """Print one line of a table: the first cell to the left, the others to the right."""
     first, *others = (str(cell) for cell in cells)
     print(f"{first:{widths[0]}}" + "".join(f"{c:>{w}}" for c, w in zip(others, widths[1:], strict=True)), flush=True)
+
+
+def _version(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None
 
 
 def _processor() -> str:

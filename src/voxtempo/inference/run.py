@@ -58,8 +58,19 @@ class Run:
 
     @cached_property
     def study(self) -> Study:
-        """The study as it was run, nothing left open."""
-        return load_study(self.folder / STUDY)
+        """The study as it was run, nothing left open.
+
+        Raises
+        ------
+        RunError : the file is damaged, or parts of it are gone.
+        """
+        try:
+            study = load_study(self.folder / STUDY)
+        except StudyError as error:
+            raise RunError(f"{error}{_RESTORE}") from None
+        if study.prepare is None or study.sample is None or study.train.batch is None:
+            raise RunError(f"{self.folder / STUDY} is not complete: a part of it is gone.{_RESTORE}")
+        return study
 
     @cached_property
     def recipes(self) -> tuple[Recipe, ...]:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from voxtempo.networks.keras_seam import Tensor, keras
 
-Norm = Literal["batch", "group", "instance", "none"]
+Norm = Literal["batch", "instance", "none"]
 Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu"]
 
 
@@ -25,19 +25,13 @@ class Style:
     activation: Activation = "leaky_relu"
 
     def normalise(self, x: Tensor) -> Tensor:
-        """Normalise over the batch and space ("batch"), over space alone ("instance"), space and eight groups
-        of channels ("group"), or not at all.
-        """
+        """Normalise over the batch and space ("batch"), over space alone ("instance"), or not at all."""
         if self.norm == "batch":
             return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
         if self.norm == "instance":
             from voxtempo.networks.instance_norm import InstanceNorm
 
             return InstanceNorm()(x)
-        if self.norm == "group":
-            from voxtempo.networks.group_norm import GroupNorm
-
-            return GroupNorm()(x)
         return x
 
     def activate(self, x: Tensor) -> Tensor:

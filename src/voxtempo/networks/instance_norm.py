@@ -44,14 +44,9 @@ class InstanceNorm(keras.layers.Layer):
     def call(self, inputs: Tensor) -> Tensor:
         """Normalise."""
         x = ops.cast(inputs, "float32")
-        mean, variance = self.moments(x)
+        mean, variance = ops.moments(x, axes=list(range(1, len(x.shape) - 1)), keepdims=True)
         gain = ops.rsqrt(variance + self.epsilon) * self.gamma
         return ops.cast((x - mean) * gain + self.beta, self.compute_dtype)
-
-    def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and variance of each channel over space, each (batch, 1, ..., channels)."""
-        mean, variance = ops.moments(x, axes=list(range(1, len(x.shape) - 1)), keepdims=True)
-        return mean, variance
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the input's shape."""

@@ -162,7 +162,7 @@ def _refuse_overwriting(run: Run, scans: Sequence[str], ids: Sequence[str], out:
     """Refuse to write where something would be lost: into a run, over a scan, among files that no prediction wrote."""
     if out.is_file():
         raise StudyError(f"--out {out} is a file, expected a folder.")
-    if (out / "study.yaml").exists() or (out / "network.json").exists():
+    if (out / "metrics.json").exists() or (out / "network.json").exists():
         raise StudyError(f"--out {out} is a run folder, whose own predictions would be lost. Choose another folder.")
     inputs = {file.resolve() for spec in scans for file in _files(run, spec)}
     lost = [path for case_id in ids if (path := out / f"{case_id}.nii.gz").resolve() in inputs]
