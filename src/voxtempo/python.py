@@ -16,9 +16,9 @@ from voxtempo.workflow.predict import predict_scan
 class TrainedRun(Run):
     """A finished run folder with everything one does to it."""
 
-    def predict(self, scan: Scan | str | Path, case_id: str = "scan") -> Prediction:
-        """Return the prediction for one scan (in memory, or a file with one channel)."""
-        return predict_scan(self, scan if isinstance(scan, Scan) else read_scan(scan), case_id)
+    def predict(self, scan: Scan | str | Path, case_id: str = "scan", series: str | None = None) -> Prediction:
+        """Return the prediction for one scan, in memory or a file with one channel (of a DICOM folder, one ``series``)."""
+        return predict_scan(self, scan if isinstance(scan, Scan) else read_scan(scan, series=series), case_id)
 
     def evaluate(self, on: Study | str | Path | None = None) -> dict[str, Any]:
         """Return the metrics, judged anew; ``on`` is the study of an external cohort."""

@@ -151,6 +151,7 @@ def test_settings_that_cannot_be_read(setting: str, telling: str, studies: dict[
         ("spheres", "network=unet2d", "'unet2d' takes slices, but this study's samples are volumes"),
         ("spheres", "network={name: unet3d, widht: 3}", "no option 'widht'. Did you mean 'width'?"),
         ("spheres", "network={name: unet3d, width: wide}", "option 'width' is 'wide', which does not fit its type"),
+        ("disks", "network={widths: wide}", "option 'widths' is 'wide', which does not fit its type"),
         ("spheres", "network={python: 'net.py:build'}", "network.python: there is no file"),
         ("spheres", "network={python: net.py}", "expected 'path/to/file.py:function'"),
         ("spheres", "prepare=[normalize]", "no preparation step called 'normalize'. Did you mean 'normalise'?"),
@@ -383,6 +384,8 @@ def test_training_never_writes_into_a_foreign_folder(studies: dict[str, Path], t
     (folder / "study.yaml").write_text("mine")
     for out in (folder, folder / "study.yaml"):
         assert "is no run folder: nothing in it was touched" in tells(2, "train", studies["disks"], "--out", out)
+    early = tells(2, "train", studies["disks"], "--out", folder, *settings("cohort.table=none.csv"))
+    assert "is no run folder" in early  # before anything is read
     assert [path.name for path in folder.iterdir()] == ["study.yaml"]
     assert (folder / "study.yaml").read_text() == "mine"
     assert "cannot be written" in tells(2, "train", studies["disks"], "--out", folder / "study.yaml" / "run")

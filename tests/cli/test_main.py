@@ -124,12 +124,13 @@ def test_what_goes_wrong_is_one_paragraph(
     assert "Traceback" not in said
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes break in another way")
 def test_a_reader_that_stops_early_is_no_error():
-    command = f"set -o pipefail; {sys.executable} -m voxtempo.cli networks | head -n 1"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("name")
+    command = [sys.executable, "-m", "voxtempo.cli", "networks"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        running.stdout.close()
+        said = running.stderr.read()
+    assert (running.returncode, said) == (0, "")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

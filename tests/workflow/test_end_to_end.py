@@ -84,12 +84,16 @@ def test_predict_writes_label_maps_that_equal_those_of_training(segmented):
     folder, _, _ = segmented
     case = next(row["id"] for row in table(folder / "run" / "predictions.csv") if row["role"] == "test")
     scan = folder / "data" / "images" / f"{case}.nii.gz"
-    voxtempo("predict", folder / "run", scan, "--out", folder / "new", cache=folder / "cache")
+    voxtempo("predict", folder / "run", scan, "--out", folder / "new", "--probabilities", cache=folder / "cache")
     one = np.asarray(nib.load(folder / "new" / f"{case}.nii.gz").dataobj)
     two = np.asarray(nib.load(folder / "run" / "predicted" / f"{case}.nii.gz").dataobj)
     assert np.mean(one != two) < 0.002
     row = table(folder / "new" / "predictions.csv")[0]
     assert row["id"] == case
+    ball, core = (np.asarray(nib.load(folder / "new" / f"{case}_p_{name}.nii.gz").dataobj) for name in ("ball", "core"))
+    assert ball.shape == one.shape
+    assert (ball.min() >= 0) & (ball.max() <= 1 + 1e-5)
+    assert np.array_equal((core > ball) & (core > 1 - ball - core), one == 3)
     assert float(row["volume_core"]) == pytest.approx(np.sum(one == 3) * 1.5e-3, rel=1e-3)
 
 

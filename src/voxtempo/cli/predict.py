@@ -27,6 +27,9 @@ def add(subparsers: Any) -> None:
     parser.add_argument(
         "--series", default=None, metavar="NUMBER", help="which series of a DICOM folder (default: as in the study)"
     )
+    parser.add_argument(
+        "--probabilities", action="store_true", help="segmentation: write DIR/<id>_p_<label>.nii.gz for each label too"
+    )
     parser.set_defaults(run=run)
 
 
@@ -39,8 +42,9 @@ def run(args: argparse.Namespace) -> int:
     console = Console()
     try:
         predictions = predict_scans(
-            Run(args.run_folder), args.scans, args.out, Voice(console.say, console.bar), series=args.series
-        )
+            Run(args.run_folder), args.scans, args.out, Voice(console.say, console.bar), series=args.series,
+            probabilities=args.probabilities,
+        )  # fmt: skip
     finally:
         console.close()
     failed = 0

@@ -23,9 +23,21 @@ def native_label_map(
     prepared, native : the two grids.
     task : names the label values.
     """
-    scan = Scan(probabilities[None], prepared, source=source)
-    fill = (1.0, *([0.0] * (probabilities.shape[-1] - 1)))
-    chosen = to_native(scan, native, fill=fill).data.argmax(axis=-1)
+    chosen = _native(probabilities, prepared, native, source).data.argmax(axis=-1)
     values = task.values
     labels = values.astype(np.min_scalar_type(int(values.max())))[chosen]
     return Scan(labels[..., None], native, kind="label", channels=("label",), source=source)
+
+
+def native_probabilities(
+    probabilities: NDArray[np.float32], prepared: Geometry, native: Geometry, task: SegmentTask, source: str = ""
+) -> Scan:
+    """Return the probability of each label (without the background) on the native grid, a channel each."""
+    scan = _native(probabilities, prepared, native, source)
+    names = tuple(task.labels[int(value)] for value in task.values[1:])
+    return Scan(scan.data[..., 1:], native, channels=names, source=source)
+
+
+def _native(probabilities: NDArray[np.float32], prepared: Geometry, native: Geometry, source: str) -> Scan:
+    fill = (1.0, *([0.0] * (probabilities.shape[-1] - 1)))
+    return to_native(Scan(probabilities[None], prepared, source=source), native, fill=fill)

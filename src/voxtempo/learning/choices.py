@@ -121,6 +121,7 @@ def _refuse_network(study: Study) -> None:
         if not Path(file).is_file():
             raise VoxTempoError(f"network.python: there is no file {file}.")
     if section.name is None:
+        _refuse_options(study)
         return
     card = networks[section.name]
     if study.task not in card.tasks:
@@ -132,6 +133,20 @@ def _refuse_network(study: Study) -> None:
             f"Networks for {_several(card.input)} that can: {', '.join(others) or 'none yet'}."
         )
     card.validate(section.options)
+
+
+def _refuse_options(study: Study) -> None:
+    """Refuse options of a network yet to be planned that fit none it could be; raise the complaint of the nearest one."""
+    options, complaints = study.network.options, []
+    for card in (networks[name] for name in networks if study.task in networks[name].tasks):
+        try:
+            card.validate(options)
+            return
+        except VoxTempoError as error:
+            unknown = set(options) - {option.name for option in card.options}
+            complaints.append((len(unknown), error))
+    if options and study.network.python is None and complaints:
+        raise min(complaints, key=lambda complaint: complaint[0])[1]
 
 
 def _weights(study: Study, cohort: Cohort) -> Iterator[Problem]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from voxtempo.assess import as_json
-from voxtempo.cohort import Cohort, Fold, Study, build_cohort, read_split
+from voxtempo.cohort import Case, Cohort, Fold, Study, build_cohort, find_duplicates, read_split, truth_of
+from voxtempo.cohort.problem import few
 from voxtempo.errors import CohortError, LeakageError, RunError, StudyError
 from voxtempo.inference import Run, judge
 from voxtempo.inference.run import STUDY
@@ -81,7 +84,8 @@ def _fold_index(run: Run) -> int:
 def _external(run: Run, on: Study, cache: Path | None, workers: int, voice: Voice) -> tuple[dict[str, Any], Path]:
     study = _as_the_run(run, on)
     setup = set_up(study, workers, voice)
-    _refuse_seen(run, setup.cohort)
+    trained = _trained_on(run, voice)
+    _refuse_seen(trained, setup.cohort, workers)
     _refuse_other_answers(run, setup.cohort)
     prepared = prepare(setup, cache, workers, lambda done, total: voice.bar("prepare", done, total, ""))
     out = run.folder / f"external-{on.name}"
@@ -89,7 +93,8 @@ def _external(run: Run, on: Study, cache: Path | None, workers: int, voice: Voic
         run.predictor, setup.cohort.cases, prepared, "test", keep_label_maps(out / "predicted"),
         lambda done, total: voice.bar("judge", done, total, ""),
     )  # fmt: skip
-    metrics = judgement(study, setup.cohort, run.predictor, test)
+    training_truth = [truth for case in trained for truth in truth_of(case)]
+    metrics = judgement(study, setup.cohort, run.predictor, test, training_truth)
     metrics["internal"] = run.metrics.get("test", {})
     write_predictions(out / "predictions.csv", test.rows)
     write_json(out / "metrics.json", metrics)
@@ -111,18 +116,32 @@ def _as_the_run(run: Run, on: Study) -> Study:
     return own.model_copy(update=update)
 
 
-def _refuse_seen(run: Run, external: Cohort) -> None:
-    """Refuse an external cohort of which the network has seen a file or a person of the same cohort table."""
-    own = build_cohort(run.study)
-    trained: set[str] = set()
-    for member in run.members:
-        fold = read_split(member / "split.csv")
-        trained.update((*fold.train, *fold.validation))
-    seen = {path.resolve() for case in own.only(sorted(trained)) for path in case.scans.values()}
-    again = [case.id for case in external if any(path.resolve() in seen for path in case.scans.values())]
+def _trained_on(run: Run, voice: Voice) -> tuple[Case, ...]:
+    """Return the cases the network(s) learned or were selected from; none, and a word about it, if they have moved."""
+    try:
+        own = build_cohort(run.study)
+        folds = [read_split(member / "split.csv") for member in run.members]
+    except CohortError as error:
+        voice.say(f"it cannot be checked whether this cohort was trained on: {error}")
+        return ()
+    return own.only([case_id for fold in folds for case_id in (*fold.train, *fold.validation)])
+
+
+def _refuse_seen(trained: Sequence[Case], external: Cohort, workers: int) -> None:
+    """Refuse an external cohort that holds an image, by its decoded voxels, that the network has seen."""
+    own = [replace(case, id=f"run {case.id}") for case in trained]
+    new = [replace(case, id=f"new {case.id}") for case in external]
+    report = find_duplicates(replace(external, cases=(*own, *new)), workers)
+    again = [
+        case_id.removeprefix("new ")
+        for group in report.groups
+        if any(member.startswith("run ") for member in group)
+        for case_id in group
+        if case_id.startswith("new ")
+    ]
     if again:
         raise LeakageError(
-            f"{len(again)} cases of the external cohort were trained on (first: {', '.join(again[:5])}). "
+            f"{len(again)} cases of the external cohort were trained on ({few(again)}). "
             "An external cohort must be new to the network."
         )
 

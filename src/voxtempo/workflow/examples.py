@@ -119,8 +119,15 @@ def _pictured(folder: Path, row: Row, prepared: PreparedCase, note: str) -> dict
     _save(folder / name, picture, np.float16)
     sure = row.get(f"p_{row['predicted']}")
     said = f"{row['predicted']} ({sure:.2f})" if sure is not None else f"{row['predicted']:.1f}"
-    return {"id": row["id"], "kind": "image", "note": note, "spacing": list(image.geometry.spacing),
-            "orientation": image.geometry.orientation, "files": {"image": name}, "text": f"truth {row['truth']}, predicted {said}"}  # fmt: skip
+    return {
+        "id": row["id"],
+        "kind": "image",
+        "note": note,
+        "spacing": list(image.geometry.spacing),
+        "orientation": image.geometry.orientation,
+        "files": {"image": name},
+        "text": f"truth {row['truth']}, predicted {said}",
+    }
 
 
 def _courses(

@@ -13,7 +13,7 @@ import numpy as np
 from voxtempo.errors import ScanError, StudyError, VoxTempoError
 from voxtempo.feed import FeedCase, Voxels
 from voxtempo.inference import Answer, Predictor, Run
-from voxtempo.inference.native import native_label_map
+from voxtempo.inference.native import native_label_map, native_probabilities
 from voxtempo.learning.tasks import ClassifyTask, RegressTask, SegmentTask
 from voxtempo.prepare import prepare_scan
 from voxtempo.scans import Scan, read_scan, stack_channels, write_scan
@@ -28,17 +28,19 @@ SUMMARY = "predictions.json"
 class Prediction:
     """What was found in one scan.
 
-    ``row`` is its line of ``predictions.csv``; ``labels`` its label map on the native grid (segment); ``course`` the
+    ``row`` is its line of ``predictions.csv``; ``labels`` its label map and ``probabilities`` the
+    probability of each label (a channel each, float32), both on the native grid (segment); ``course`` the
     decision over time (series) as rows.
     """
 
     id: str
     row: dict[str, Any]
     labels: Scan | None = None
+    probabilities: Scan | None = None
     course: tuple[dict[str, Any], ...] = ()
 
 
-def predict_scan(run: Run, scan: Scan, case_id: str) -> Prediction:
+def predict_scan(run: Run, scan: Scan, case_id: str, probabilities: bool = False) -> Prediction:
     """Return the prediction for a scan in memory, which has the run's channels in their order.
 
     Raises
@@ -62,7 +64,10 @@ def predict_scan(run: Run, scan: Scan, case_id: str) -> Prediction:
         volumes = {
             f"volume_{name}": float(np.count_nonzero(labels.data == value) * ml) for value, name in task.labels.items()
         }
-        return Prediction(case_id, {"id": case_id, **volumes, "status": "ok"}, labels)
+        chances = None
+        if probabilities:
+            chances = native_probabilities(answer.probabilities, prepared.geometry, native, task, case_id)
+        return Prediction(case_id, {"id": case_id, **volumes, "status": "ok"}, labels, chances)
     answer = predictor.course(case) if predictor.recipe.kind == "series" else predictor.answer(case)
     row: dict[str, Any] = {"id": case_id, **_verdict(answer, case_id, task), "status": "ok"}
     return Prediction(case_id, row, course=tuple(course_rows(predictor, answer.course)))
@@ -100,8 +105,9 @@ def _verdict(answer: Answer, case_id: str, task: Any) -> dict[str, Any]:
 
 
 def predict_scans(
-    run: Run, scans: Sequence[str], out: Path, voice: Voice | None = None, series: str | None = None
-) -> list[Prediction]:
+    run: Run, scans: Sequence[str], out: Path, voice: Voice | None = None, series: str | None = None,
+    probabilities: bool = False,
+) -> list[Prediction]:  # fmt: skip
     """Predict files and write ``predictions.csv``, ``predictions.json``, label maps and time courses into ``out``.
 
     Parameters
@@ -111,6 +117,7 @@ def predict_scans(
     out : folder, made if it does not exist.
     voice : progress.
     series : number or UID of the series to take from DICOM folders; by default as the study says.
+    probabilities : write the probability of each label too (segment), as ``<id>_p_<label>.nii.gz``.
 
     A scan that fails gets a row whose status says why; the others are still predicted.
 
@@ -131,7 +138,7 @@ def predict_scans(
     predictions = []
     for number, (spec, case_id) in enumerate(zip(scans, ids, strict=True)):
         try:
-            prediction = predict_scan(run, _read(run, spec, series), case_id)
+            prediction = predict_scan(run, _read(run, spec, series), case_id, probabilities)
             _write(out, prediction)
         except VoxTempoError as error:
             prediction = Prediction(case_id, {"id": case_id, "status": str(error)})
@@ -187,6 +194,12 @@ def _ordered(row: dict[str, Any]) -> dict[str, Any]:
 def _write(out: Path, prediction: Prediction) -> None:
     if prediction.labels is not None:
         write_scan(prediction.labels, out / f"{prediction.id}.nii.gz")
+    if prediction.probabilities is not None:
+        for place, name in enumerate(prediction.probabilities.channels):
+            one = prediction.probabilities.with_data(
+                prediction.probabilities.data[..., place : place + 1], channels=(name,)
+            )
+            write_scan(one, out / f"{prediction.id}_p_{name}.nii.gz")
     if prediction.course:
         write_csv(out / f"{prediction.id}_course.csv", prediction.course)
 

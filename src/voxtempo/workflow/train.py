@@ -85,7 +85,7 @@ def train_one_fold(
     voice = voice or Voice()
     fold = setup.fold(index)
     if claim_folder(out, setup.study, f"fold {index}"):
-        voice.say(f"{out}: already finished")
+        _say_finished(out, voice)
         return
     _write_beginning(out, setup, fold)
     clock = time.monotonic()
@@ -115,7 +115,7 @@ def train_all_folds(
     """
     voice = voice or Voice()
     if claim_folder(out, setup.study, "all folds"):
-        voice.say(f"{out}: already finished")
+        _say_finished(out, voice)
         return
     whole = whole_fold(setup)
     _write_beginning(out, setup, whole)
@@ -142,6 +142,12 @@ def train_all_folds(
     )
     write_json(out / "manifest.json", record)
     write_report(out)
+
+
+def _say_finished(out: Path, voice: Voice) -> None:
+    voice.say(f"{out}: already finished")
+    if not (out / "report.html").is_file():
+        write_report(out)
 
 
 def _write_beginning(out: Path, setup: Setup, fold: Fold) -> None:
