@@ -19,6 +19,7 @@ from voxtempo.learning.fit import Interrupted, Watch, fit
 from voxtempo.learning.losses import build_loss
 from voxtempo.learning.optimisers import make_optimiser
 from voxtempo.learning.schedules import rate_at
+from voxtempo.learning.statistics import keeps_batch_statistics, refresher
 from voxtempo.learning.tasks import ClassifyTask
 from voxtempo.learning.weights import load_arrays, read_variables, save_arrays
 
@@ -56,7 +57,8 @@ def compiled(train: Train, width: int = 4):
 
 def train_to_the_end(folder: Path, train: Train, watch: Watch | None = None):
     model = compiled(train)
-    progress = fit(model, TASK, feed(14, 0, True), feed(6, 1, False), train, Checkpoints(folder), watch)
+    plain = refresher(model, feed(14, 0, False))
+    progress = fit(model, TASK, feed(14, 0, True), feed(6, 1, False), train, Checkpoints(folder), watch, plain)
     return model, progress
 
 
@@ -153,12 +155,13 @@ def test_patience_ends_training(tmp_path):
     assert progress.epoch - progress.best_epoch == 2
 
 
-def test_a_loss_that_is_no_number_stops_with_advice(tmp_path):
+def test_a_loss_that_is_no_number_stops_with_advice(tmp_path, monkeypatch):
     train = settings()
-    bad = [FeedCase("c", Voxels(np.full((1, 8, 8, 8, 1), np.nan, np.float32)), (1, 1, 1), target=0)]
-    batches = Batches(bad, VolumeSampler((8, 8, 8)), batch=2, kind="volume", task="classify")
-    with pytest.raises(RunError, match="loss became nan in epoch 1, update 1"):
-        fit(compiled(train), TASK, batches, None, train, Checkpoints(tmp_path))
+    model = compiled(train)
+    real, calls = model.train_on_batch, iter(range(100))
+    monkeypatch.setattr(model, "train_on_batch", lambda x, y: float("nan") if next(calls) == 5 else real(x, y))
+    with pytest.raises(RunError, match=r"loss became nan in epoch 2, update 2. Lower 'train.rate' \(now 0.003\)"):
+        fit(model, TASK, feed(14, 0, False), None, train, Checkpoints(tmp_path))
 
 
 def test_without_validation_the_last_weights_are_kept(tmp_path):
@@ -190,3 +193,29 @@ def test_weights_files_are_checked(tmp_path):
         load_arrays(tmp_path / "w.safetensors")
     with pytest.raises(RunError, match="cannot be read"):
         load_arrays(tmp_path / "none.safetensors")
+
+
+def test_batch_statistics_are_gathered_anew_and_nothing_else_changes():
+    model = compiled(settings(dropout=0.0))
+    normalise = next(layer for layer in model.layers if "batch_norm" in layer.name)
+    batches = feed(24, 0, False)
+    before = {name: value.copy() for name, value in read_variables(model.trainable_variables).items()}
+    refresher(model, batches)(0)
+    import keras
+
+    inside = keras.Model(model.inputs, normalise.input)
+    seen = np.concatenate([np.asarray(inside(batch.image)) for batch in batches.cover()])
+    expected = seen.mean(axis=(0, 1, 2, 3))
+    # 24 passes at momentum 0.99 (Keras's default) bring zeros about a fifth of the way.
+    gathered = np.asarray(normalise.moving_mean.value) / (1 - 0.99**24)
+    assert np.allclose(gathered, expected, rtol=0.05, atol=0.02)
+    assert all(np.array_equal(before[n], v) for n, v in read_variables(model.trainable_variables).items())
+    assert float(np.asarray(model.optimizer.iterations)) == 0
+
+
+def test_a_model_without_batch_statistics_is_left_alone():
+    keras = backend.start(0)
+    inputs = keras.Input((8, 8, 8, 1))
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling3D()(inputs)))
+    assert not keeps_batch_statistics(model)
+    refresher(model, None)(0)  # type: ignore[arg-type]

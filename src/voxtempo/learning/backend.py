@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 from voxtempo.networks.keras_seam import choose_backend, quiet_native_logs
@@ -83,6 +84,43 @@ def compile_whole_graph() -> bool:
 
     backend = keras.backend.backend()
     return backend == "jax" or (backend == "tensorflow" and accelerator() is not None)
+
+
+def training_pass(model: Any) -> Callable[[Any], None]:
+    """Return a function that shows images to a model as in training, without learning: only its statistics change."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        forward = tf.function(lambda images: model(images, training=True), jit_compile=compile_whole_graph())
+        return lambda images: _ignore(forward(tf.convert_to_tensor(images)))
+    if backend == "jax":
+        import jax
+
+        @jax.jit
+        def states_after(trainable: Any, fixed: Any, images: Any) -> Any:
+            return model.stateless_call(trainable, fixed, images, training=True)[1]
+
+        def show(images: Any) -> None:
+            fixed = model.non_trainable_variables
+            after = states_after([v.value for v in model.trainable_variables], [v.value for v in fixed], images)
+            for variable, value in zip(fixed, after, strict=True):
+                variable.assign(value)
+
+        return show
+    import torch
+
+    def show_without_gradients(images: Any) -> None:
+        with torch.no_grad():
+            model(keras.ops.convert_to_tensor(images), training=True)
+
+    return show_without_gradients
+
+
+def _ignore(result: Any) -> None:
+    """Drop a result that was only computed for its side effect."""
 
 
 def versions() -> dict[str, str]:

@@ -49,6 +49,7 @@ def fit(
     settings: Train,
     checkpoints: Checkpoints,
     watch: Watch | None = None,
+    refresh: Callable[[int], None] = lambda epoch: None,
 ) -> Progress:
     """Train a compiled model until its epochs are done or it stops improving, and leave it with its best weights.
 
@@ -60,6 +61,7 @@ def fit(
     settings : the study's ``train`` section, complete.
     checkpoints : where to go on from, and where to save.
     watch : progress callbacks.
+    refresh : called with the epoch before each validation, to bring batch statistics up to date (see ``statistics``).
 
     Raises
     ------
@@ -73,7 +75,7 @@ def fit(
     with _stoppable() as stop:
         while progress.epoch < settings.epochs and not progress.finished:
             _epoch(model, train, settings, steps, checkpoints, progress, watch, stop)
-            row = _close_epoch(model, task, validation, settings, steps, checkpoints, progress)
+            row = _close_epoch(model, task, validation, settings, steps, checkpoints, progress, refresh)
             checkpoints.save(model, progress)
             watch.epoch(row)
             if stop.is_set() and not progress.finished and progress.epoch < settings.epochs:
@@ -117,10 +119,11 @@ def _epoch(
 
 def _close_epoch(
     model: Any, task: LearningTask, validation: Batches | None, settings: Train, steps: int, checkpoints: Checkpoints,
-    progress: Progress,
+    progress: Progress, refresh: Callable[[int], None],
 ) -> dict[str, float]:  # fmt: skip
-    """Validate, keep the best, and write the epoch's row of the history."""
+    """Bring statistics up to date, validate, keep the best, and write the epoch's row of the history."""
     began = time.monotonic()
+    refresh(progress.epoch)
     row = {
         "epoch": float(progress.epoch + 1),
         "rate": float(np.asarray(model.optimizer.learning_rate)),

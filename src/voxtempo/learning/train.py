@@ -19,6 +19,7 @@ from voxtempo.learning.fit import Watch, fit
 from voxtempo.learning.losses import build_loss
 from voxtempo.learning.optimisers import make_optimiser
 from voxtempo.learning.recipe import Recipe, file_sha256, input_kind
+from voxtempo.learning.statistics import refresher
 from voxtempo.learning.tasks import ClassifyTask, LearningTask, make_task, truths_of
 from voxtempo.networks import networks, resolve_precision
 from voxtempo.prepare import PreparedCase
@@ -102,6 +103,7 @@ def train_fold(
         study.train,
         Checkpoints(checkpoints),
         watch,
+        refresher(model, batches(train_cases, training=False)),
     )
     return Trained(model, recipe, progress)
 
