@@ -148,6 +148,13 @@ def test_training_learns_and_ends_with_the_best_weights(tmp_path):
     assert all(np.array_equal(stored[name], now[name]) for name in now)
 
 
+def test_the_last_weights_are_kept_where_the_study_says_so(tmp_path):
+    model, progress = train_to_the_end(tmp_path / "a", settings(epochs=6, rate=0.5, schedule="constant", keep="last", dropout=0.0))
+    assert progress.best_epoch < 6, "the test needs a last epoch that is not the best"
+    best, now = load_arrays(tmp_path / "a" / "best.safetensors"), read_variables(model.weights)
+    assert any(not np.array_equal(best[name], now[name]) for name in now)
+
+
 def test_patience_ends_training(tmp_path):
     _, progress = train_to_the_end(tmp_path, settings(epochs=60, patience=2, rate=0.2, dropout=0.0))
     assert progress.finished

@@ -90,6 +90,17 @@ def test_a_planned_patch_is_affordable_and_no_larger_than_needed(largest):
     assert all(p <= n + 15 for p, n in zip(patch, largest, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("task", "cases", "keep"),
+    [("classify", 60, "last"), ("classify", 500, "best"), ("segment", 60, "last"), ("segment", 100, "best")],
+)
+def test_few_validation_subjects_do_not_choose_the_epoch(task, cases, keep):
+    made = plan(study(task), [(32, 32, 32)] * cases)
+    assert made.study.train.keep == keep
+    assert (made.study.train.patience == made.study.train.epochs) == (keep == "last")
+    assert any("validation subjects" in reason for reason in made.reasons) == (keep == "last")
+
+
 def test_events_give_one_window_each():
     made = plan(study("classify", target={"events": "e", "column": "k"}), [(20, 20, 10)] * 4, 60, events=5)
     assert made.study.sample.window.align == "events"

@@ -210,6 +210,11 @@ class Train(Section):
         default="auto", description="auto: bfloat16 on an accelerator, float32 on a processor"
     )
     patience: int | None = Field(default=None, ge=1, description="epochs without improvement before stopping (planned)")
+    keep: Literal["best", "last"] | None = Field(
+        default=None,
+        description="which weights are kept: of the epoch with the best validation, or of the last epoch (planned: the "
+        "last where few validation subjects would make the choice a lottery)",
+    )
     clip: float | None = Field(default=1.0, gt=0, description="largest global norm of the gradient")
     loss: NamedItem | None = Field(default=None, description="a registered loss (planned by the task)")
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="share of each label spread over all classes")

@@ -51,7 +51,7 @@ def fit(
     watch: Watch | None = None,
     refresh: Callable[[int], None] = lambda epoch: None,
 ) -> Progress:
-    """Train a compiled model until its epochs are done or it stops improving, and leave it with its best weights.
+    """Train a compiled model until its epochs are done or it stops improving, and leave it with the weights to keep.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def fit(
             watch.epoch(row)
             if stop.is_set() and not progress.finished and progress.epoch < settings.epochs:
                 raise Interrupted
-    if progress.best_epoch is not None:
+    if progress.best_epoch is not None and settings.keep != "last":
         checkpoints.load_best(model)
     return progress
 

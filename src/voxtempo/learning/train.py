@@ -21,7 +21,7 @@ from voxtempo.learning.optimisers import make_optimiser
 from voxtempo.learning.recipe import Recipe, file_sha256, input_kind
 from voxtempo.learning.statistics import refresher
 from voxtempo.learning.tasks import ClassifyTask, LearningTask, make_task, truths_of
-from voxtempo.networks import networks, resolve_precision
+from voxtempo.networks import resolve_precision
 from voxtempo.prepare import PreparedCase
 from voxtempo.scans import Geometry
 
@@ -128,13 +128,6 @@ def make_recipe(study: Study, task: LearningTask, example: PreparedCase) -> Reci
     assert study.sample is not None
     section, sample, shape = study.network, study.sample, example.image.geometry.shape
     kind = input_kind(sample.kind, shape[2] == 1)
-    if section.name is not None and networks[section.name].input != kind:
-        card = networks[section.name]
-        fitting = [name for name in networks if networks[name].input == kind and study.task in networks[name].tasks]
-        raise StudyError(
-            f"network: '{card.name}' takes a {card.input}, but this study's samples are {kind}s. "
-            f"Networks for a {kind} that can {study.task}: {', '.join(fitting) or 'none yet'}."
-        )
     box = tuple(sample.patch or shape)
     if sample.slices is not None:
         axis = "xyz".index(sample.slices.axis)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from voxtempo.cohort import GeometryReport
+from voxtempo.cohort import GeometryReport, make_folds
 from voxtempo.cohort.case import Cohort
 from voxtempo.cohort.problem import few
 from voxtempo.cohort.study import Named, NetworkSection, Sample, Study, Train, Window
@@ -18,6 +19,8 @@ from voxtempo.scans import Geometry
 
 WHOLE_VOXELS = 200_000
 PATCH_VOXELS = 64**3
+ENOUGH_LABEL_MAPS = 10
+ENOUGH_SUBJECTS = 50
 
 
 @dataclass(frozen=True)
@@ -222,7 +225,7 @@ def _plan_network(study: Study, sample: Sample, foreseen: Foreseen, reasons: lis
             name = "unet2d" if flat else "unet3d"
         else:
             name = "resnet2d" if flat else "resnet3d"
-        what = "slices" if flat else "series" if foreseen.series else "volumes"
+        what = "series" if foreseen.series else "slices" if flat else "volumes"
         reasons.append(f"network: {name} to {study.task} from {what}")
     return NetworkSection.model_validate({"name": name, **own.options})
 
@@ -254,20 +257,42 @@ def _plan_training(study: Study, cohort: Cohort, sample: Sample, foreseen: Fores
     batch = own.batch or max(1, min(batch, samples))
     steps = own.steps or -(-samples // batch)
     updates = 1700 if study.task == "segment" else 1000
-    epochs = own.epochs or int(np.clip(round(updates / steps), 8, 200))
+    epochs = own.epochs or int(np.clip(round(updates / steps), 8, 100))
+    keep = own.keep or _plan_keep(study, cohort, reasons)
     changes = {
         "batch": batch,
         "epochs": epochs,
+        "keep": keep,
         "rate": own.rate or (1e-2 if own.optimiser == "sgd" else 1e-3),
         "weight_decay": own.weight_decay
         if own.weight_decay is not None
         else (1e-4 if study.task == "segment" else 1e-2),
-        "patience": own.patience or max(10, epochs // 2),
+        "patience": own.patience or (max(10, epochs // 2) if keep == "best" else epochs),
         "dropout": own.dropout if own.dropout is not None else (0.0 if study.task == "segment" else 0.3),
     }
     if own.batch is None or own.epochs is None:
         reasons.append(f"train: {epochs} epochs of about {steps} updates of {batch} samples ({epochs * steps} updates)")
     return own.model_copy(update=changes)
+
+
+def _plan_keep(study: Study, cohort: Cohort, reasons: list[str]) -> Literal["best", "last"]:
+    """Return which weights to keep: few validation subjects cannot tell one epoch from another.
+
+    A label map holds thousands of voxels, so ten cases are enough there.
+    """
+    enough = ENOUGH_LABEL_MAPS if study.task == "segment" else ENOUGH_SUBJECTS
+    try:
+        fold = make_folds(cohort, study.split)[0]
+        subjects = len({case.group for case in cohort.only(fold.validation)})
+    except CohortError:
+        subjects = 0
+    if subjects >= enough:
+        return "best"
+    reasons.append(
+        f"train: the last epoch's weights are kept, since {subjects} validation subjects are too few to choose an epoch by "
+        f"({enough} would do)"
+    )
+    return "last"
 
 
 def _x(shape: Sequence[int]) -> str:
