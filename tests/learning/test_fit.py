@@ -149,7 +149,8 @@ def test_training_learns_and_ends_with_the_best_weights(tmp_path):
 
 
 def test_the_last_weights_are_kept_where_the_study_says_so(tmp_path):
-    model, progress = train_to_the_end(tmp_path / "a", settings(epochs=6, rate=0.5, schedule="constant", keep="last", dropout=0.0))
+    train = settings(epochs=6, rate=0.5, schedule="constant", keep="last", dropout=0.0)
+    model, progress = train_to_the_end(tmp_path / "a", train)
     assert progress.best_epoch < 6, "the test needs a last epoch that is not the best"
     best, now = load_arrays(tmp_path / "a" / "best.safetensors"), read_variables(model.weights)
     assert any(not np.array_equal(best[name], now[name]) for name in now)

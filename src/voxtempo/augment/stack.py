@@ -95,6 +95,7 @@ def build_transforms(
     *,
     task: str,
     series: bool = False,
+    pictures: bool = False,
     flip: Sequence[str] = ("x",),
     names: Iterable[str] = (),
 ) -> Stack:
@@ -105,6 +106,8 @@ def build_transforms(
     spec : "default", "none", or named transforms with options (``probability`` is one of every transform's options).
     task : "classify", "regress" or "segment"; only "default" depends on it.
     series : whether samples are windows of time; only "default" depends on it.
+    pictures : whether samples are single slices that belong to no volume; only "default" depends on it. Nobody knows their
+        field of view, so their size and place tell nothing.
     flip : axes "default" may mirror: the array's left-right axis, "x" in a scan oriented RAS or LAS. Series are never
         mirrored by default (function has a side).
     names : names of classes or labels. Where one has a side ("left hippocampus", "hand_R"), nothing is mirrored.
@@ -119,16 +122,18 @@ def build_transforms(
         if spec != "default":
             raise StudyError(f"augment: '{spec}' is neither 'default' nor 'none' nor a list of transforms.")
         mirrored = () if series or any(SIDED.search(name) for name in names) else tuple(flip)
-        return _default(task, series, mirrored)
+        return _default(task, series, pictures, mirrored)
     return Stack(tuple(_build(named) for named in spec))
 
 
-def _default(task: str, series: bool, flip: tuple[str, ...]) -> Stack:
+def _default(task: str, series: bool, pictures: bool, flip: tuple[str, ...]) -> Stack:
     if series:
         spatial = Spatial(rotation=4.0, scale=0.03, translation=2.0, probability=0.5)
         return Stack((spatial, Contrast(factor=(0.9, 1.1), probability=0.3), Noise(amount=0.15, probability=0.5)))
     spatial = Spatial(rotation=15.0, scale=0.1, elastic=4.0, knots=24.0, flip=flip, probability=0.8)
-    if task != "segment":
+    if task != "segment" and pictures:
+        spatial = replace(spatial, scale=0.15, elastic=0.0, translation=8.0)
+    elif task != "segment":
         # How large a structure is may be the very thing to be told from the image (age, atrophy): sizes stay true.
         spatial = replace(spatial, scale=0.05, elastic=0.0, translation=3.0, rotation=10.0)
     return Stack(

@@ -77,6 +77,7 @@ def train_fold(
             study.augment if training else "none",
             task=study.task,
             series=recipe.kind == "series",
+            pictures=recipe.kind == "slice" and study.sample.kind != "slices",  # type: ignore[union-attr]
             flip=mirrored_axes(prepared[fold.train[0]].image.geometry, study.sample),  # type: ignore[arg-type]
             names=[*cohort.classes, *cohort.labels.values()],
         )

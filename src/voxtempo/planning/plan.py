@@ -256,7 +256,7 @@ def _plan_training(study: Study, cohort: Cohort, sample: Sample, foreseen: Fores
     batch = own.batch or (32 if flat else 2 if study.task == "segment" else 8 if sample.kind == "window" else 4)
     batch = own.batch or max(1, min(batch, samples))
     steps = own.steps or -(-samples // batch)
-    updates = 1700 if study.task == "segment" else 1000
+    updates = 1700 if study.task == "segment" else 1500 if flat and sample.kind != "window" else 1000
     epochs = own.epochs or int(np.clip(round(updates / steps), 8, 100))
     keep = own.keep or _plan_keep(study, cohort, reasons)
     changes = {
