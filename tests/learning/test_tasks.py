@@ -39,7 +39,9 @@ def test_segmentation_score_is_the_mean_dice_of_present_labels():
     assert task.values.tolist() == [0, 1, 2, 5]
 
 
-@pytest.mark.parametrize("task", [ClassifyTask(("a", "b")), RegressTask(1.5, 2.0), SegmentTask({3: "x", 1: "y"})])
+@pytest.mark.parametrize(
+    "task", [ClassifyTask(("a", "b")), RegressTask(1.5, 2.0), SegmentTask({3: "x", 1: "y"}, others=True)]
+)
 def test_tasks_survive_json(task):
     import json
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from voxtempo.cohort.case import Case, Cohort
 from voxtempo.cohort.natural import natural
 from voxtempo.cohort.problem import few
-from voxtempo.cohort.table import is_missing
+from voxtempo.cohort.table import is_missing, number_in
 from voxtempo.errors import CohortError, did_you_mean
 
 BINS = 5
@@ -45,7 +45,7 @@ def strata_of(cohort: Cohort, columns: Sequence[str]) -> tuple[tuple[str, ...], 
 
 
 def _levels(cohort: Cohort, texts: Sequence[str], what: str) -> list[str]:
-    numbers = [_number(text) for text in texts if not is_missing(text)]
+    numbers = [number_in(text) for text in texts if not is_missing(text)]
     if all(number is not None for number in numbers) and len(set(numbers)) > FEW_VALUES:
         by_group: dict[str, list[float]] = {}
         for case, text in zip(cohort, texts, strict=True):
@@ -63,14 +63,6 @@ def _levels(cohort: Cohort, texts: Sequence[str], what: str) -> list[str]:
             f"for {groups} subjects, so there is nothing to balance. Name a column with a few values, or numbers."
         )
     return ["" if is_missing(text) else text for text in texts]
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if np.isfinite(value) else None
 
 
 def group_profiles(cases: Sequence[Case], strata: Mapping[str, tuple[str, ...]]) -> dict[str, NDArray[np.float64]]:

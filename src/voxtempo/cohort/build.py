@@ -67,7 +67,7 @@ def build_cohort(study: Study) -> Cohort:
     if section.target.mask is None and section.target.events is None:
         cases = _with_targets(study, cases, problems)
         flow.append(("with known truth", len(cases), len({case.subject for case in cases})))
-    cohort = Cohort(tuple(cases), series=section.series, flow=tuple(flow))
+    cohort = Cohort(tuple(cases), series=section.series, others=section.target.others == "background", flow=tuple(flow))
     cohort = _with_classes(study, cohort, problems)
     if section.target.shuffle is not None:
         cohort = shuffle_truth(cohort, section.target.shuffle)

@@ -61,6 +61,7 @@ class Cohort:
     cases : the rows that are in the study.
     classes : the class names in order (classify).
     labels : label value -> name (segment).
+    others : whether label values that ``labels`` does not name are background (else they are an error).
     series : which DICOM series of a folder is meant (its number or UID).
     flow : how the cases came to be, step by step: (step, cases, subjects) that were left after it.
     problems : what was noticed on the way.
@@ -69,6 +70,7 @@ class Cohort:
     cases: tuple[Case, ...]
     classes: tuple[str, ...] = ()
     labels: Mapping[int, str] = field(default_factory=dict)
+    others: bool = False
     series: str | None = None
     flow: tuple[tuple[str, int, int], ...] = ()
     problems: tuple[Problem, ...] = ()

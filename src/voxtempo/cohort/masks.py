@@ -57,12 +57,12 @@ def check_masks(cohort: Cohort, workers: int = 2, progress: Progress | None = No
         if path in facts
     }
     unnamed = Counter(value for labels in held.values() for value in labels if value not in cohort.labels)
-    if unnamed:
+    if unnamed and not cohort.others:
         listed = [f"{value} (in {n} maps)" for value, n in sorted(unnamed.items())]
         message = (
             f"the label maps hold values that 'labels' does not name: {few(listed)}; it names "
-            f"{few([f'{value} ({name})' for value, name in cohort.labels.items()])}. Name them too, or set them to 0 in "
-            "the maps."
+            f"{few([f'{value} ({name})' for value, name in cohort.labels.items()])}. Name them too, or say "
+            "'others: background' in 'cohort.target'."
         )
         problems.append(Problem("error", "cohort.target.labels", message))
     empty = [case_id for case_id, labels in held.items() if not any(value in cohort.labels for value in labels)]

@@ -52,6 +52,9 @@ class Target(Section):
     column: str | None = Field(default=None, description="column of the table (or of the events file) with the truth")
     mask: str | None = Field(default=None, description="template of the label map's file")
     labels: dict[int, str] | None = Field(default=None, description="label value -> name; 0 is the background")
+    others: Literal["refuse", "background"] = Field(
+        default="refuse", description="what label values that 'labels' does not name are: an error, or background"
+    )
     events: str | None = Field(
         default=None, description="template of the events table (onset, duration, ...), or 'auto' in a BIDS cohort"
     )

@@ -11,7 +11,7 @@ from voxtempo.cohort.build import truth_of
 from voxtempo.cohort.case import Case, Cohort, Fold
 from voxtempo.cohort.natural import natural
 from voxtempo.cohort.problem import Problem, by_severity
-from voxtempo.cohort.table import is_missing
+from voxtempo.cohort.table import is_missing, number_in
 
 MANY_VALUES = 10
 
@@ -79,14 +79,14 @@ def _columns(cohort: Cohort) -> list[str]:
         is_name = all(value in (case.id, case.subject) for value, case in zip(values, cohort, strict=True))
         if len(known) < 2 or is_truth or is_name or any("/" in value or "\\" in value for value in known):
             continue
-        if len(known) <= MANY_VALUES or all(_number(value) is not None for value in known):
+        if len(known) <= MANY_VALUES or all(number_in(value) is not None for value in known):
             chosen.append(column)
     return chosen
 
 
 def _is_truth(case: Case, column: str) -> bool:
     value = case.row[column]
-    return value == case.target or (isinstance(case.target, float) and _number(value) == case.target)
+    return value == case.target or (isinstance(case.target, float) and number_in(value) == case.target)
 
 
 def _describe(cohort: Cohort, column: str, add: Callable[[str, Callable[[Sequence[Case]], str]], None]) -> None:
@@ -103,7 +103,7 @@ def _describe(cohort: Cohort, column: str, add: Callable[[str, Callable[[Sequenc
         return [text for text in texts if not is_missing(text)]
 
     known = set(values(cohort.cases))
-    numeric = all(_number(value) is not None for value in known)
+    numeric = all(number_in(value) is not None for value in known)
     if numeric and len(known) > 2:
         add(f"{column}, mean (sd){unit}", lambda cases: _mean([float(text) for text in values(cases)]))
     else:
@@ -112,14 +112,6 @@ def _describe(cohort: Cohort, column: str, add: Callable[[str, Callable[[Sequenc
     missing = len(cohort.cases) - sum(not is_missing(case.row[column]) for case in cohort)
     if missing:
         add(f"{column}: not known", lambda cases: str(sum(is_missing(case.row[column]) for case in cases)))
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if np.isfinite(value) else None
 
 
 def _mean(values: Sequence[float]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -51,6 +52,19 @@ class Table:
 def is_missing(text: str) -> bool:
     """Return whether a cell says that the value is not known ('', n/a, NaN ...)."""
     return text.strip().lower() in MISSING
+
+
+def number_in(text: str) -> float | None:
+    """Return the finite number a cell holds, or None.
+
+    >>> number_in("1.5"), number_in("left"), number_in("nan")
+    (1.5, None, None)
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def read_table(path: Path) -> Table:

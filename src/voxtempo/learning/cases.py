@@ -56,11 +56,11 @@ def _label_indices(case: Case, mask: CachedScan, task: SegmentTask) -> Voxels:
             return _voxels(mask)
     found = np.unique(mask.array)
     unknown = sorted(set(found.tolist()) - set(values.tolist()))
-    if unknown:
+    if unknown and not task.others:
         raise CohortError(
             f"{case.id}: the label map {case.mask} holds the values {unknown[:5]}, which 'cohort.target.labels' does not "
-            f"name (it names {sorted(task.labels)}). Name them, or correct the file."
+            f"name (it names {sorted(task.labels)}). Name them, or say 'others: background' beside 'labels'."
         )
-    table = np.zeros(int(values.max()) + 1, dtype=np.uint8 if len(values) < 256 else np.uint16)
+    table = np.zeros(max(int(values.max()), int(found.max())) + 1, dtype=np.uint8 if len(values) < 256 else np.uint16)
     table[values] = np.arange(len(values))
     return Voxels(table[mask.array])

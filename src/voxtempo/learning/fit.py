@@ -168,8 +168,11 @@ def validate(model: Any, task: LearningTask, batches: Batches) -> tuple[float, f
 
 
 def predict_full(model: Any, images: np.ndarray, batch: int) -> np.ndarray:
-    """Return the logits of some samples, filled up to a full batch so that no backend compiles for another shape."""
-    missing = batch - len(images)
+    """Return the logits of some samples; one alone stays alone, others are filled up to a full batch.
+
+    So a backend compiles for two shapes at most, and a case that is one sample does not cost a whole batch.
+    """
+    missing = batch - len(images) if len(images) > 1 else 0
     filled = np.concatenate([images, np.repeat(images[-1:], missing, axis=0)]) if missing > 0 else images
     return np.asarray(model.predict_on_batch(filled))[: len(images)]
 

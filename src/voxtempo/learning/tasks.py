@@ -127,9 +127,13 @@ class RegressTask(LearningTask):
 
 @dataclass(frozen=True)
 class SegmentTask(LearningTask):
-    """One label a voxel. ``labels`` maps the file's label values to names; 0 is the background."""
+    """One label a voxel. ``labels`` maps the file's label values to names; 0 is the background.
+
+    With ``others``, values without a name are background too; else they are an error.
+    """
 
     labels: Mapping[int, str]
+    others: bool = False
     name = "segment"
     monitor = "dice"
 
@@ -166,7 +170,8 @@ class SegmentTask(LearningTask):
 
     def as_json(self) -> dict[str, Any]:
         """Return the label names."""
-        return {"task": self.name, "labels": {str(value): name for value, name in sorted(self.labels.items())}}
+        labels = {str(value): name for value, name in sorted(self.labels.items())}
+        return {"task": self.name, "labels": labels, "others": self.others}
 
 
 def make_task(study: Study, cohort: Cohort, train: Sequence[Case]) -> LearningTask:
@@ -177,7 +182,7 @@ def make_task(study: Study, cohort: Cohort, train: Sequence[Case]) -> LearningTa
     CohortError : the training cases hold fewer than two classes, or a number that never changes.
     """
     if study.task == "segment":
-        return SegmentTask(dict(cohort.labels))
+        return SegmentTask(dict(cohort.labels), cohort.others)
     if study.task == "classify":
         present = {event.label for case in train for event in case.events} or {str(case.target) for case in train}
         if len(present) < 2:
@@ -211,4 +216,4 @@ def restore_task(record: Mapping[str, Any]) -> LearningTask:
         return ClassifyTask(tuple(record["classes"]))
     if record["task"] == "regress":
         return RegressTask(float(record["mean"]), float(record["deviation"]))
-    return SegmentTask({int(value): name for value, name in record["labels"].items()})
+    return SegmentTask({int(value): name for value, name in record["labels"].items()}, bool(record["others"]))

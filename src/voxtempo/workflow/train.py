@@ -69,6 +69,9 @@ def train_study(
     setup = set_up(study, workers, voice)
     for line in explain(setup.plan):
         voice.say(line)
+    for problem in setup.problems:
+        if problem.severity != "note":
+            voice.say(f"{problem.severity}: {problem.where}: {problem.message}")
     if fold == "all":
         train_all_folds(setup, out, cache, workers, voice)
     else:

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from voxtempo.cohort.case import Case, Event
+from voxtempo.errors import CohortError
+from voxtempo.learning.cases import feed_case
+from voxtempo.learning.tasks import ClassifyTask, SegmentTask
+from voxtempo.prepare import PreparedCase
+from voxtempo.prepare.store import save_case
+from voxtempo.scans import Geometry, Scan
+
+
+@pytest.fixture
+def prepared(tmp_path) -> PreparedCase:
+    geometry = Geometry.from_spacing((2, 2, 2), (1, 1, 3))
+    image = Scan(np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2, 1), geometry)
+    mask = np.array([0, 10, 10, 49, 49, 3, 0, 0], np.uint8).reshape(1, 2, 2, 2, 1)
+    save_case(tmp_path, image, Scan(mask, geometry, kind="label"), geometry, [], None)
+    return PreparedCase.open_case(tmp_path, "c")
+
+
+def test_label_values_become_the_networks_outputs_in_order(prepared):
+    task = SegmentTask({49: "b", 10: "a", 3: "z"})
+    case = feed_case(Case("c", "c", {}), prepared, task)
+    assert case.mask is not None
+    assert case.mask.array.ravel().tolist() == [0, 2, 2, 3, 3, 1, 0, 0]
+    assert case.spacing == (1, 1, 3)
+
+
+def test_values_without_a_name_are_refused_or_background_as_the_study_says(prepared):
+    case = Case("c", "c", {})
+    with pytest.raises(CohortError, match=r"values \[3, 10\].*others: background"):
+        feed_case(case, prepared, SegmentTask({49: "b"}))
+    fed = feed_case(case, prepared, SegmentTask({49: "b"}, others=True))
+    assert fed.mask is not None
+    assert fed.mask.array.ravel().tolist() == [0, 0, 0, 1, 1, 0, 0, 0]
+
+
+def test_events_carry_their_encoded_truth_and_a_name_of_their_own(prepared):
+    case = Case("run-1", "s", {}, events=(Event(2.5, 5, "go"), Event(10, 5, "stop")), repetition_time=2.0)
+    fed = feed_case(case, prepared, ClassifyTask(("go", "stop")))
+    assert [(e.unit, e.target) for e in fed.events] == [("run-1@2.5s", 0), ("run-1@10s", 1)]
+    assert fed.repetition_time == 2.0
