@@ -4,6 +4,9 @@ PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3 python; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
 WORKERS ?= 2
+NEEDS := --editable '.[tensorflow,dev]'
+JAX_NEEDS := --editable '.[jax,dev]'
+TORCH_NEEDS := torch==2.13.0 --editable '.[torch,dev]'
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: demo test test-slow lint test-backends bench docs clean
@@ -44,13 +47,13 @@ define environment
 endef
 
 .venv/.ready: pyproject.toml
-	$(call environment,.venv,--editable '.[tensorflow,dev]')
+	$(call environment,.venv,$(NEEDS))
 
 .venv-jax/.ready: pyproject.toml
-	$(call environment,.venv-jax,--editable '.[jax,dev]')
+	$(call environment,.venv-jax,$(JAX_NEEDS))
 
 .venv-torch/.ready: pyproject.toml
-	$(call environment,.venv-torch,torch==2.13.0 --editable '.[torch,dev]')
+	$(call environment,.venv-torch,$(TORCH_NEEDS))
 
 clean:
 	rm -rf .venv .venv-jax .venv-torch build dist site demo
