@@ -34,6 +34,7 @@ def result_section(run: RunFiles) -> Section:
         "folds": fold_grid(run) if run.folds else None,
         "by_case": metric_lines(run, mapping(run.metrics.get(f"{run.role}_by_case"))),
         "other": _other_role(run),
+        "selected": mapping(run.study.get("train")).get("keep") != "last",
         "baseline": str(mapping(run.metrics.get("baseline")).get("method", "")),
         "flat": False,
         "failed": metrics.get("failed") if isinstance(metrics.get("failed"), int) else None,
