@@ -6,6 +6,8 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from voxtempo.networks.keras_seam import choose_backend, quiet_native_logs
 
 _ready = False
@@ -53,6 +55,20 @@ def _make_deterministic(backend: str) -> None:
         import torch
 
         torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def seed_update(seed: int, epoch: int, step: int) -> None:
+    """Make the chance inside one update depend on its place in training alone.
+
+    Keras keeps the state of its generators in variables, which checkpoints hold; but on PyTorch unseeded dropout takes
+    the global generator, which they do not.
+    """
+    import keras
+
+    if keras.backend.backend() == "torch":
+        import torch
+
+        torch.manual_seed(int(np.random.SeedSequence([seed, epoch, step]).generate_state(1)[0]))
 
 
 def accelerator() -> str | None:

@@ -21,6 +21,7 @@ import numpy as np
 from voxtempo.cohort.study import Train
 from voxtempo.errors import RunError
 from voxtempo.feed import Batches
+from voxtempo.learning.backend import seed_update
 from voxtempo.learning.checkpoints import Checkpoints, Progress
 from voxtempo.learning.schedules import rate_at
 from voxtempo.learning.tasks import LearningTask
@@ -96,6 +97,7 @@ def _epoch(
         model.optimizer.learning_rate = progress.reduction * rate_at(
             done, total, peak=settings.rate or 1e-3, schedule=settings.schedule, warmup=settings.warmup
         )
+        seed_update(settings.seed, progress.epoch, progress.step)
         model.reset_metrics()
         loss = float(model.train_on_batch(batch.image, batch.target))
         if not math.isfinite(loss):
