@@ -316,7 +316,7 @@ def events_run(folder: Path, folds: int = 4) -> Path:
         part = folder / f"fold-{fold}"
         cases = {"train": [("run-a", "a")], "validation": [("run-b", "b")], "test": [(f"run-{fold}", f"{fold}")]}
         common(part, "haxby", "classify", "cnn_lstm", cases, target={"column": "trial_type", "events": "{id}.tsv"})
-        manifest = json.loads((part / "manifest.json").read_text())
+        manifest = json.loads((part / "manifest.json").read_text(encoding="utf-8"))
         write_json(part / "manifest.json", manifest | {"fold": {"index": fold, "name": f"run {fold + 1}"}})
         history(part, "accuracy", 0.55 + 0.05 * fold, seed=fold)
         truth = np.repeat(rng.permutation(8), 1)
@@ -353,9 +353,9 @@ def events_run(folder: Path, folds: int = 4) -> Path:
     baseline = classification_baseline(truth, classes, names, truth, RESAMPLES)
     write_json(folder / "metrics.json", {"test": metrics, "baseline": baseline})
     write_table(folder / "predictions.csv", rows_all)
-    manifest = json.loads((folder / "fold-0" / "manifest.json").read_text())
+    manifest = json.loads((folder / "fold-0" / "manifest.json").read_text(encoding="utf-8"))
     write_json(folder / "manifest.json", manifest | {"fold": {"index": None, "name": "all"}})
-    cohort = json.loads((folder / "fold-0" / "cohort.json").read_text())
+    cohort = json.loads((folder / "fold-0" / "cohort.json").read_text(encoding="utf-8"))
     cohort["flow"] = [{"step": "rows of the table", "cases": 4, "subjects": 4}]
     write_json(folder / "cohort.json", cohort)
     return folder

@@ -98,7 +98,7 @@ def test_a_hostile_name_stays_text(browser, fresh: Callable[[str], Path]):
     attack = "<img src=x onerror=alert(1)>"
     for name in ("predictions.csv", "metrics.json", "study.yaml", "examples/examples.json", "cohort.json"):
         path = folder / name
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         text = text.replace("glioma", attack).replace("sub-120", "</svg><script>alert(2)</script>")
         path.write_text(text.replace("examples/</svg><script>alert(2)</script>", "examples/sub-120"))
     with Visit(browser, write_report(folder), 1280) as visit:

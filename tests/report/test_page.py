@@ -82,7 +82,7 @@ def test_verdicts_of_the_other_tasks(runs: Callable[[str], Path]):
 def test_numbers_are_those_of_the_metrics_file(runs: Callable[[str], Path]):
     folder = runs("segment")
     text = _text(write_report(folder))
-    dice = json.loads((folder / "metrics.json").read_text())["test"]["dice"]
+    dice = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["test"]["dice"]
     for label in ("anterior", "posterior", "mean"):
         assert f"{dice[label]['value']:.2f} [{dice[label]['low']:.2f}, {dice[label]['high']:.2f}]" in text
     assert "ran out of memory at 14.9 GB" in text
@@ -191,7 +191,7 @@ def test_slices_and_predicted_numbers_over_time_are_shown(fresh: Callable[[str],
         {"id": "b", "kind": "course", "note": "", "files": {"course": "b.csv"}},
     ]
     (folder / "examples" / "examples.json").write_text(json.dumps(examples))
-    html = write_report(folder).read_text()
+    html = write_report(folder).read_text(encoding="utf-8")
     assert 'viewBox="0 0 20 40"' in html
     assert "Predicted value over time" in html
 
@@ -214,10 +214,12 @@ def test_names_that_look_like_formulas_or_markup_are_only_names(fresh: Callable[
     folder = fresh("four-classes")
     for name in ("predictions.csv", "metrics.json"):
         path = folder / name
-        path.write_text(path.read_text().replace("glioma", r"$\frac{$").replace("pituitary", "{{ 7 * 7 }}"))
-        text = path.read_text()
+        path.write_text(
+            path.read_text(encoding="utf-8").replace("glioma", r"$\frac{$").replace("pituitary", "{{ 7 * 7 }}")
+        )
+        text = path.read_text(encoding="utf-8")
         path.write_text(text.replace(r"$\frac{", r"$\\frac{") if name.endswith("json") else text)
-    html = write_report(folder).read_text()
+    html = write_report(folder).read_text(encoding="utf-8")
     assert html.count(r"$\frac{$") > 3
     assert r">$\frac{$ " in html  # in the chart's legend
     assert "{{ 7 * 7 }}" in html

@@ -85,7 +85,7 @@ class Checkpoints:
         found = []
         for name in "ab":
             try:
-                record = json.loads((self.folder / f"{name}.json").read_text())
+                record = json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
                 Progress(**record["progress"])
                 found.append(({**record, "generation": int(record["generation"])}, name))
             except (OSError, ValueError, KeyError, TypeError):
