@@ -15,8 +15,9 @@ import numpy as np
 
 from voxtempo.cohort.study import Study
 
-GFLOPS_PER_CORE = 45.0
-"""Sustained training throughput of one processor core with TensorFlow, 10^9 operations a second."""
+GFLOPS_PER_CORE = {"segment": 110.0, "classify": 45.0, "regress": 45.0}
+"""Sustained training throughput of one processor core with TensorFlow, 10^9 operations a second: U-Nets work on large
+maps, classifiers mostly on small ones, where augmentation and overhead weigh more."""
 
 STEM_VALUES = {"slice": 2**13, "volume": 2**16}
 """The residual networks stride in their first convolution until at most so many voxels are left, if the study does not say."""
@@ -63,7 +64,11 @@ def estimate(study: Study, shape: Sequence[int], samples: int) -> Estimate:
     memory = 700 + 4 * 2.5 * values * repeats * study.train.batch / 2**20
     steps = study.train.steps or -(-samples // study.train.batch)
     seconds = (
-        steps * study.train.epochs * study.train.batch * training_flop / (GFLOPS_PER_CORE * 1e9 * (os.cpu_count() or 1))
+        steps
+        * study.train.epochs
+        * study.train.batch
+        * training_flop
+        / (GFLOPS_PER_CORE[study.task] * 1e9 * (os.cpu_count() or 1))
     )
     return Estimate(training_flop / 1e9, memory, seconds / 60, samples)
 
@@ -86,9 +91,9 @@ def _network_cost(study: Study, shape: Sequence[int], channels: int) -> tuple[fl
     for width in widths:
         taps = 3.0 ** int((size > 1).sum())
         voxels = float(np.prod(size))
-        convolutions = (
-            2 * width * width + previous * width + (2 * width * width + 2 * width * width if segment else width * width)
-        )
+        # Encoder: previous -> width -> width; decoder, at all but the coarsest level: 2 width -> width -> width.
+        decoder = 3 * width * width if segment and width != widths[-1] else 0
+        convolutions = previous * width + (1 if segment else 3) * width * width + decoder
         flop += 2 * taps * voxels * convolutions
         values += voxels * width * (10 if segment else 6)
         size = np.where(size > 1, np.ceil(size / 2), 1)
