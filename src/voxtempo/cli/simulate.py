@@ -92,8 +92,9 @@ def _make_room(folder: Path, force: bool) -> None:
         )
     for old in [*folder.glob("sub-*"), folder / "derivatives" / "truth"]:
         shutil.rmtree(old, ignore_errors=True)
-    for name in ("conditions.yaml", "groups.yaml", "amplitude.yaml"):
-        (folder / name).unlink(missing_ok=True)
+    for study in folder.glob("*.yaml"):
+        if study.read_text(encoding="utf-8").startswith("# simulated:"):
+            study.unlink()
 
 
 def _show_progress(done: int, total: int) -> None:
