@@ -8,7 +8,8 @@ learning (Wu, Johnson 2021, "Rethinking 'Batch' in BatchNorm", arXiv:2105.07576:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -17,20 +18,39 @@ from voxtempo.feed import Batches
 from voxtempo.learning.backend import training_pass
 
 PASSES = 24
-"""Batches shown; with a running mean of momentum 0.9 what was known before then weighs 8 %."""
+"""Batches shown at the most. A short epoch gets twice its own number, at least six."""
+LEFT = 0.1
+"""Weight of what was known before, after all batches were shown."""
 
 
 def keeps_batch_statistics(model: Any) -> bool:
     """Return whether any layer of the model normalises over the batch."""
+    return bool(_normalisers(model))
+
+
+def _normalisers(model: Any) -> list[Any]:
     import keras
 
-    return any(isinstance(layer, keras.layers.BatchNormalization) for layer in _layers(model))
+    return [layer for layer in _layers(model) if isinstance(layer, keras.layers.BatchNormalization)]
 
 
 def _layers(model: Any) -> Iterator[Any]:
     for layer in getattr(model, "layers", ()):
         yield layer
         yield from _layers(layer)
+
+
+@contextmanager
+def _forgetting(layers: Sequence[Any], passes: int) -> Iterator[None]:
+    """Within this block, ``passes`` batches leave at most ``LEFT`` of the older statistics."""
+    kept = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = min(layer.momentum, LEFT ** (1 / passes))
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(layers, kept, strict=True):
+            layer.momentum = momentum
 
 
 def refresher(model: Any, batches: Batches) -> Callable[[int], None]:
@@ -41,12 +61,16 @@ def refresher(model: Any, batches: Batches) -> Callable[[int], None]:
     model : gives logits.
     batches : training samples without augmentation.
     """
-    if not keeps_batch_statistics(model):
+    layers = _normalisers(model)
+    if not layers:
         return lambda epoch: None
+    passes = min(PASSES, max(6, 2 * batches.steps))
     show = training_pass(model)
 
     def refresh(epoch: int) -> None:
-        for batch in batches.epoch(epoch, steps=PASSES):
-            show(np.ascontiguousarray(batch.image))
+        # The momentum is read when the pass is first compiled (TensorFlow, JAX) or run (PyTorch).
+        with _forgetting(layers, passes):
+            for batch in batches.epoch(epoch, steps=passes):
+                show(np.ascontiguousarray(batch.image))
 
     return refresh

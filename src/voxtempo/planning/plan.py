@@ -257,7 +257,7 @@ def _plan_training(study: Study, cohort: Cohort, sample: Sample, foreseen: Fores
     batch = own.batch or max(1, min(batch, samples))
     steps = own.steps or -(-samples // batch)
     updates = 1700 if study.task == "segment" else 1500 if flat and sample.kind != "window" else 1000
-    epochs = own.epochs or int(np.clip(round(updates / steps), 8, 100))
+    epochs = own.epochs or int(np.clip(round(updates / steps), 8, 60 if sample.kind == "window" else 100))
     keep = own.keep or _plan_keep(study, cohort, reasons)
     changes = {
         "batch": batch,
