@@ -63,6 +63,7 @@ def _study(
         "sample": sample,
         "split": split,
         "network": {"name": "cnn_lstm"},
-        "train": {"epochs": 12},
+        "augment": "none",
+        "train": {"epochs": 14, "batch": 4, "dropout": 0.0},
     }
     return {**study, "evaluate": evaluate} if evaluate else study
