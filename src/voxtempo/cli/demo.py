@@ -55,9 +55,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"\nDone in {(time.monotonic() - began) / 60:.1f} minutes. The report: {out / 'report.html'}")
     scan = next(iter(sorted(cohort.glob("sub-*/func/*_bold.nii.gz"))))
     print("Next, for instance:")
-    print(
-        f"  voxtempo train {cohort / 'groups.yaml'} --out {args.out / 'groups'}      patients or controls: harder"
-    )
+    print(f"  voxtempo train {cohort / 'groups.yaml'} --out {args.out / 'groups'}      patients or controls: harder")
     print(f"  voxtempo predict {out} {scan} --out {args.out / 'predicted'}      the decision over time for one series")
     print("  voxtempo new FOLDER_OF_YOUR_SCANS      a study file for your own data")
     return 0
