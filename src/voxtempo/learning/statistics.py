@@ -61,9 +61,9 @@ def refresher(model: Any, batches: Batches) -> Callable[[int], None]:
     model : gives logits.
     batches : training samples without augmentation.
     """
-    layers = _normalisers(model)
-    if not layers:
+    if not keeps_batch_statistics(model):
         return lambda epoch: None
+    layers = _normalisers(model)
     passes = min(PASSES, max(6, 2 * batches.steps))
     show = training_pass(model)
 

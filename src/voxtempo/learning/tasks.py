@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from voxtempo.cohort import truth_of
 from voxtempo.cohort.case import Case, Cohort
 from voxtempo.cohort.study import Study
 from voxtempo.errors import CohortError
@@ -184,23 +185,18 @@ def make_task(study: Study, cohort: Cohort, train: Sequence[Case]) -> LearningTa
     if study.task == "segment":
         return SegmentTask(dict(cohort.labels), cohort.others)
     if study.task == "classify":
-        present = {event.label for case in train for event in case.events} or {str(case.target) for case in train}
+        present = {truth for case in train for truth in truth_of(case)}
         if len(present) < 2:
             raise CohortError(
                 f"The training cases hold only the class {', '.join(map(repr, present))}: nothing to tell apart."
             )
         return ClassifyTask(cohort.classes)
-    truths = [_number(case.id, truth) for case in train for truth in truths_of(case)]
+    truths = [_number(case.id, truth) for case in train for truth in truth_of(case)]
     values = np.array(truths, dtype=np.float64)
     deviation = float(values.std())
     if not deviation > 0:
         raise CohortError(f"The target is {values[0]:g} in every training case: nothing to learn.")
     return RegressTask(float(values.mean()), deviation)
-
-
-def truths_of(case: Case) -> list[str | float | None]:
-    """Return the truth of every event of the case, or of the case itself."""
-    return [event.label for event in case.events] or [case.target]
 
 
 def _number(case_id: str, truth: str | float | None) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from voxtempo.augment import build_transforms
+from voxtempo.cohort import truth_of
 from voxtempo.cohort.case import Case, Cohort, Fold
 from voxtempo.cohort.study import Sample, Study
 from voxtempo.errors import StudyError
@@ -20,7 +21,7 @@ from voxtempo.learning.losses import build_loss
 from voxtempo.learning.optimisers import make_optimiser
 from voxtempo.learning.recipe import Recipe, file_sha256, input_kind
 from voxtempo.learning.statistics import refresher
-from voxtempo.learning.tasks import ClassifyTask, LearningTask, make_task, truths_of
+from voxtempo.learning.tasks import ClassifyTask, LearningTask, make_task
 from voxtempo.networks import resolve_precision
 from voxtempo.prepare import PreparedCase
 from voxtempo.scans import Geometry
@@ -169,7 +170,7 @@ def _class_weights(study: Study, task: ClassifyTask, train: Sequence[Case]) -> l
     if wanted == "none":
         return None
     if wanted == "balanced":
-        truths = [str(truth) for case in train for truth in truths_of(case)]
+        truths = [truth for case in train for truth in truth_of(case)]
         counts = [max(1, truths.count(name)) for name in task.classes]
         return [len(truths) / (len(counts) * count) for count in counts]
     unknown = set(wanted) - set(task.classes)
