@@ -76,15 +76,14 @@ def test_unreadable_files_are_named(tmp_path: Path, save_nifti: Save):
     assert list(report.headers) == ["a"]
 
 
-def test_repetition_times_must_agree(tmp_path: Path, save_nifti: Save):
+def test_repetition_times_are_counted(tmp_path: Path, save_nifti: Save):
     times = [2.0, 2.0, 2.0, 1.5]
     cases = tuple(
         Case(f"r{i}", f"s{i}", {"bold": save_nifti(tmp_path / f"{i}.nii", volume(4, 4, 3, 10), (2, 2, 2), time)})
         for i, time in enumerate(times)
     )
     report = check_geometry(Cohort(cases))
-    assert found(report) == [("error", "repetition time")]
-    assert "2 s is usual, but not in r3 (1.5 s)" in report.problems[0].message
+    assert found(report) == []  # what preparation makes of them is for the planning to judge
     assert report.is_series
     assert report.counts["repetition time (s)"] == {"2": 3, "1.5": 1}
 

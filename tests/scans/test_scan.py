@@ -22,6 +22,11 @@ def make(value=0.0, **changes):
         ({"repetition_time": float("nan")}, "above 0"),
         ({"kind": "label"}, "whole numbers"),
         ({"channels": ("t1", "t2")}, "1 channels but 2 names"),
+        (
+            {"confounds": {"trans_x": np.zeros(3)}},
+            r"confound 'trans_x' has shape \(3,\), expected one value for each of 2",
+        ),
+        ({"slice_times": (0.0, 1.0)}, "2 slice times for 5 slices"),
     ],
 )
 def test_contradictions_are_refused(changes, words):
@@ -47,3 +52,11 @@ def test_duration():
     assert make(repetition_time=2.5).duration == 5.0
     assert make().duration is None
     assert make().is_series
+
+
+def test_slice_times_go_when_voxels_move_and_stay_when_values_change():
+    scan = make(slice_times=(0.0, 0.4, 0.8, 1.2, 1.6), confounds={"dvars": np.array([0.0, 1.0])})
+    assert scan.with_data(scan.data * 2).slice_times == scan.slice_times
+    moved = scan.with_data(scan.data[:, :, :, ::-1], scan.geometry)
+    assert moved.slice_times == ()
+    assert moved.confounds["dvars"].tolist() == [0.0, 1.0]

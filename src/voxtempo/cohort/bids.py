@@ -1,19 +1,18 @@
 """A BIDS folder as a table: one row for each scan, with participants, sessions, sidecars and events.
 
-Only what a study needs is read (names, participants.tsv, sessions.tsv, RepetitionTime, events), so pybids and its
+Only what a study needs is read (names, participants.tsv, sessions.tsv, RepetitionTime, SliceTiming, events), so pybids and its
 database are not needed.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from voxtempo.cohort.natural import natural
 from voxtempo.cohort.problem import Problem, few
+from voxtempo.cohort.sidecar import read_timing
 from voxtempo.cohort.table import Row, Table, read_table, repeated, template_columns
 from voxtempo.errors import CohortError, did_you_mean
 
@@ -100,17 +99,15 @@ def read_bids(root: Path, scans: Mapping[str, str | Mapping[str, str]]) -> Table
     for line, file in enumerate(sorted(chosen[first], key=lambda f: natural(str(f.path.relative_to(root)))), 1):
         matched = {first: file.path, **{c: _partner(file, chosen[c], c) for c in others}}
         values = {**_values(file, root), **participants.get(f"sub-{file.entities['sub']}", {}), **_session(file, root)}
-        rows.append(Row(values, line, matched, _events_of(file, root), _repetition_time(file, root)))
+        time, slices = read_timing(file.path.name, [s.path for s in _inherited(file, root, file.suffix, ".json")])
+        rows.append(Row(values, line, matched, _events_of(file, root), time, slices))
     doubled = repeated(row.values["id"] for row in rows)
     if doubled:
         raise CohortError(
             f"{root}: two files share one name: {few(doubled)}. Narrow cohort.scans.{first} (datatype, space, ...)."
         )
     columns = tuple(dict.fromkeys(name for row in rows for name in row.values))
-    complete = tuple(
-        Row({name: row.values.get(name, "") for name in columns}, row.line, row.scans, row.events, row.repetition_time)
-        for row in rows
-    )
+    complete = tuple(replace(row, values={name: row.values.get(name, "") for name in columns}) for row in rows)
     return Table(str(root), columns, complete, tuple(problems))
 
 
@@ -240,19 +237,3 @@ def _named(folder: Path, ending: str) -> list[BidsFile]:
 def _events_of(file: BidsFile, root: Path) -> Path | None:
     found = _inherited(file, root, "events", ".tsv")
     return found[-1].path if found else None
-
-
-def _repetition_time(file: BidsFile, root: Path) -> float | None:
-    value: Any = None
-    for sidecar in _inherited(file, root, file.suffix, ".json"):
-        try:
-            record = json.loads(sidecar.path.read_text("utf-8-sig"))
-        except (OSError, ValueError) as error:
-            raise CohortError(f"The sidecar {sidecar.path} is not valid JSON: {error}.") from None
-        if isinstance(record, dict):
-            value = record.get("RepetitionTime", value)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1000:
-        raise CohortError(f"{file.path.name}: its sidecars give RepetitionTime {value!r}, expected seconds above 0.")
-    return float(value)

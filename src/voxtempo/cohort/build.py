@@ -28,6 +28,7 @@ class Files:
     scans: Mapping[str, Path]
     mask: Path | None
     events: Path | None
+    confounds: Path | None
     missing: tuple[str, ...]
 
 
@@ -164,7 +165,10 @@ def _find(study: Study, table: Table, row: Row) -> Files:
         events = existing(row.events, "events")
     elif target.events is not None:
         events = existing(fill(target.events, row, root, "cohort.target.events", table), "events")
-    return Files(scans, mask, events, tuple(missing))
+    confounds = None
+    if section.confounds is not None:
+        confounds = existing(fill(section.confounds, row, root, "cohort.confounds", table), "confounds")
+    return Files(scans, mask, events, confounds, tuple(missing))
 
 
 def _case(study: Study, row: Row, files: Files) -> Case:
@@ -182,6 +186,8 @@ def _case(study: Study, row: Row, files: Files) -> Case:
         site=row.values[section.site] if section.site else None,
         row=row.values,
         repetition_time=row.repetition_time,
+        slice_times=row.slice_times,
+        confounds=files.confounds,
     )
 
 

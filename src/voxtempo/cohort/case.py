@@ -34,6 +34,8 @@ class Case:
     group : cases of one group never cross a split: the subject, or what duplicates join to it.
     row : every column of the table, as text.
     repetition_time : seconds, as a BIDS sidecar says it (None: the scan's own header is the only source).
+    slice_times : seconds from the start of a volume to each slice along z of the file's array, as a sidecar says it.
+    confounds : table with a row a volume (motion, physiology, components of noise), or None.
     """
 
     id: str
@@ -46,6 +48,8 @@ class Case:
     group: str = ""
     row: Mapping[str, str] = field(default_factory=dict)
     repetition_time: float | None = None
+    slice_times: tuple[float, ...] = ()
+    confounds: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.group:

@@ -46,9 +46,8 @@ class GeometryReport:
 def check_geometry(cohort: Cohort, workers: int = 2) -> GeometryReport:
     """Return the fingerprint of the cohort's scans and what does not fit, reading headers only.
 
-    Errors are unreadable files, channels or label maps on another grid than their scan, a mix of volumes and series,
-    and series whose repetition times differ (a window of n volumes would last differently long). Rare orientations,
-    spacings and channels are warnings; other differences are shown in ``counts``.
+    Errors are unreadable files, channels or label maps on another grid than their scan, and a mix of volumes and series.
+    Rare orientations, spacings and channels are warnings; other differences are shown in ``counts``.
     """
     paths = sorted(
         {*(p for case in cohort for p in case.scans.values()), *(c.mask for c in cohort if c.mask is not None)}
@@ -185,15 +184,6 @@ def _time(
     if series and static:
         fewer, what = (static, "one volume") if len(static) <= len(series) else (series, "a series")
         yield Problem("error", "volumes", f"volumes and series are mixed: {len(fewer)} scans are {what}: {few(fewer)}.")
-    known = {case_id: times[case_id] for case_id in series if times[case_id] is not None}
-    usual = Counter(round(time, 3) for time in known.values() if time is not None).most_common()
-    if len(usual) > 1:
-        odd = [f"{case_id} ({time:.4g} s)" for case_id, time in known.items() if time and round(time, 3) != usual[0][0]]
-        message = (
-            f"repetition times differ, so windows would last differently long: {usual[0][0]:g} s is usual, "
-            f"but not in {few(odd)}. Leave these out with 'cohort.where', or resample them in time."
-        )
-        yield Problem("error", "repetition time", message)
     for case in cohort:
         if case.id not in volumes:
             continue

@@ -98,6 +98,11 @@ class CohortSection(Section):
         default="refuse", description="what to do with cases whose files are missing"
     )
     series: Text | None = Field(default=None, description="which DICOM series of a folder: its number or UID")
+    confounds: str | None = Field(
+        default=None,
+        description="template of a table with a row a volume (motion, physiology, ...), as fMRIPrep writes it, for the "
+        "preparation step 'confounds'",
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> CohortSection:
@@ -113,12 +118,61 @@ class Slices(Section):
 
 
 class Window(Section):
-    """Samples are windows of consecutive volumes."""
+    """Samples are windows of time: some volumes of a series, in order."""
 
-    length: int = Field(ge=1, description="volumes")
-    stride: int | None = Field(default=None, ge=1, description="volumes between windows (default: length)")
+    length: int | None = Field(default=None, ge=1, description="volumes of a window (or give 'frames')")
+    stride: int | None = Field(
+        default=None, ge=1, description="volumes between neighbouring windows (default: those a window spans)"
+    )
+    dilation: int = Field(default=1, ge=1, description="volumes from one frame of a window to the next")
+    draw: Literal["random", "tiled"] = Field(
+        default="random", description="where training windows lie: anywhere, or where those of a prediction do"
+    )
     align: Literal["events"] | None = Field(default=None, description="one window an event, starting at its onset")
     delay: float = Field(default=0.0, ge=0, description="seconds added to the onset (haemodynamic delay)")
+    labels: Literal["majority", "pure"] | None = Field(
+        default=None,
+        description="with events that windows are not aligned to: a window has the label of most of its volumes, or only "
+        "windows inside one event are used",
+    )
+    rest: Text | None = Field(
+        default=None, description="label of the time between events (default: that time belongs to no window)"
+    )
+    frames: list[int | str] | None = Field(
+        default=None,
+        min_length=1,
+        description="instead of a length: which volumes make the one window of a case, counted from 0, or the names of "
+        "columns that hold their numbers (end-diastole and end-systole of a cine series)",
+    )
+    derivatives: list[Literal["difference", "second_difference", "from_mean", "motion_energy"]] = Field(
+        default_factory=list, description="channels computed from the window's own volumes, added after the scans"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Window:
+        if (self.length is None) == (self.frames is None):
+            raise ValueError("give either 'length' (volumes of a window) or 'frames' (which volumes)")
+        if self.frames is not None and (self.align or self.labels or self.stride or self.dilation > 1):
+            raise ValueError(
+                "'frames' says which volumes make the window: 'align', 'labels', 'stride', 'dilation' do not go with it"
+            )
+        if self.align is not None and self.labels is not None:
+            raise ValueError("'align: events' takes one window an event; 'labels' is for windows that are not aligned")
+        if self.rest is not None and self.labels is None:
+            raise ValueError(
+                "'rest' names the time between events for windows with 'labels: majority' or 'labels: pure'"
+            )
+        return self
+
+    @property
+    def volumes(self) -> int:
+        """How many volumes the network gets."""
+        return self.length if self.length is not None else len(self.frames or ())
+
+    @property
+    def span(self) -> int:
+        """How many volumes of the series lie from the first of a window to its last."""
+        return (self.volumes - 1) * self.dilation + 1
 
 
 class Sample(Section):
@@ -162,9 +216,10 @@ class Split(Section):
     )
     validation: float = Field(
         default=0.15,
-        gt=0,
+        ge=0,
         lt=1,
-        description="fraction of the training cases, in whole subjects, that selects the model",
+        description="fraction of the training cases, in whole subjects, that selects the model; 0: all train, and the "
+        "last weights are kept",
     )
     seed: int = Field(default=0, ge=0, description="of the division into sides and folds, and of the bootstrap")
 
@@ -235,6 +290,11 @@ class Evaluate(Section):
     """How the result is judged."""
 
     by: Literal["case", "subject"] = Field(default="case", description="unit of the headline figures")
+    windows: Literal["mean", "vote", "attention"] = Field(
+        default="mean",
+        description="how the answers of a series' (or event's) windows become one: the mean probability or value, the vote "
+        "of most windows (classify), or weights that a small network learns on the training cases",
+    )
     intervals: int = Field(default=2000, ge=100, description="bootstrap resamples of subjects")
     subgroups: list[str] = Field(default_factory=list, description="columns to report separately")
     overlap: float = Field(default=0.5, ge=0, lt=1, description="overlap of patches when a whole scan is predicted")
@@ -272,8 +332,10 @@ class Study(Section):
             need = "'mask'" if self.task == "segment" else "'column'"
             raise ValueError(f"task '{self.task}' needs a target with {need}")
         window = self.sample.window if self.sample else None
-        if window is not None and window.align == "events" and self.cohort.target.events is None:
-            raise ValueError("'align: events' needs a target with 'events'")
+        if window is not None and (window.align or window.labels) and self.cohort.target.events is None:
+            raise ValueError(f"'{'align: events' if window.align else 'labels'}' needs a target with 'events'")
+        if self.evaluate.windows == "vote" and self.task != "classify":
+            raise ValueError("'evaluate.windows: vote' is for 'task: classify'; values are averaged ('mean')")
         if self.evaluate.by == "subject" and (self.task == "segment" or self.cohort.target.events is not None):
             raise ValueError(
                 "'evaluate.by: subject' averages answers that share one truth, and here every event or label map has its "

@@ -29,6 +29,7 @@ class Row:
     scans: Mapping[str, Path | None] = field(default_factory=dict)
     events: Path | None = None
     repetition_time: float | None = None
+    slice_times: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

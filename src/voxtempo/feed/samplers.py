@@ -24,10 +24,10 @@ Box = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Position:
-    """Where a sample lies in its case, and which row of the predictions it speaks for."""
+    """Where a sample lies in its case (volumes in order, a box of voxels), and which row of the predictions it speaks for."""
 
     unit: str
-    time: tuple[int, int]
+    frames: tuple[int, ...]
     start: Box
     size: Box
     target: float | int | None = None
@@ -54,19 +54,19 @@ class Sampler(ABC):
         """Return image (t, x, y, z, c) and label map (x, y, z) or None, enlarged by ``margin`` voxels on each side."""
         start = [s - m for s, m in zip(position.start, margin, strict=True)]
         size = [n + 2 * m for n, m in zip(position.size, margin, strict=True)]
-        image = read_box(case.image, position.time, start, size)
+        image = read_box(case.image, position.frames, start, size)
         if case.mask is None:
             return image, None
-        return image, read_box(case.mask, (0, 1), start, size)[0, ..., 0].astype(np.int32)
+        return image, read_box(case.mask, (0,), start, size)[0, ..., 0].astype(np.int32)
 
 
-def _static(case: FeedCase) -> tuple[int, int]:
+def _static(case: FeedCase) -> tuple[int, ...]:
     if case.image.shape[0] != 1:
         raise StudyError(
             f"{case.id} is a series of {case.image.shape[0]} volumes, but the study's samples have no time. "
             "Use 'sample: {window: {length: ...}}'."
         )
-    return 0, 1
+    return (0,)
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,7 @@ class WindowSampler(Sampler):
         ]
 
     def _at(self, case: FeedCase, start: int, unit: str, target: float | int | None) -> Position:
-        return Position(unit, (start, start + self.length), (0, 0, 0), self.shape, target)
+        return Position(unit, tuple(range(start, start + self.length)), (0, 0, 0), self.shape, target)
 
     def _start(self, case: FeedCase, onset: float) -> int:
         if case.repetition_time is None:

@@ -23,9 +23,14 @@ class Voxels:
         """(t, x, y, z, c)."""
         return self.array.shape
 
-    def read(self, time: slice, box: tuple[slice, slice, slice]) -> NDArray[np.float32]:
-        """Return the values inside the array's bounds as float32, touching only what is asked for."""
-        piece = self.array[(time, *box)].astype(np.float32)
+    def read(self, frames: Sequence[int], box: tuple[slice, slice, slice]) -> NDArray[np.float32]:
+        """Return the values of some volumes, inside the array's bounds, as float32, touching only what is asked for."""
+        first, last = frames[0], frames[-1]
+        evenly = len(frames) == 1 or (
+            frames[1] > first and tuple(frames) == tuple(range(first, last + 1, frames[1] - first))
+        )
+        time = slice(first, last + 1, frames[1] - first if len(frames) > 1 else 1) if evenly else list(frames)
+        piece = self.array[time][(slice(None), *box)].astype(np.float32)
         if self.scale != 1.0:
             piece *= np.float32(self.scale)
         if self.offset != 0.0:
@@ -67,32 +72,31 @@ class FeedCase:
 
 
 def read_box(
-    voxels: Voxels, time: tuple[int, int], start: Sequence[int], size: Sequence[int], fill: float = 0.0
+    voxels: Voxels, frames: Sequence[int], start: Sequence[int], size: Sequence[int], fill: float = 0.0
 ) -> NDArray[np.float32]:
     """Return the box (t, x, y, z, c) of ``size`` whose corner is ``start``; outside the array is ``fill``.
 
     Parameters
     ----------
     voxels : the source.
-    time : first volume and the one after the last; must lie inside the series.
+    frames : volumes in order; must lie inside the series, and may repeat.
     start : corner voxel along x, y, z; may be negative.
     size : voxels along x, y, z.
 
     Raises
     ------
-    IndexError : the time span leaves the series.
+    IndexError : a volume is not in the series.
     """
-    t0, t1 = time
-    if not 0 <= t0 < t1 <= voxels.shape[0]:
-        raise IndexError(f"volumes {t0} to {t1} of a series of {voxels.shape[0]}")
+    if not frames or min(frames) < 0 or max(frames) >= voxels.shape[0]:
+        raise IndexError(f"volumes {list(frames)} of a series of {voxels.shape[0]}")
     inside, placed = [], []
     for begin, length, limit in zip(start, size, voxels.shape[1:4], strict=True):
         low, high = max(begin, 0), min(begin + length, limit)
         inside.append(slice(low, max(low, high)))
         placed.append(slice(low - begin, max(low, high) - begin))
-    piece = voxels.read(slice(t0, t1), (inside[0], inside[1], inside[2]))
+    piece = voxels.read(frames, (inside[0], inside[1], inside[2]))
     if piece.shape[1:4] == tuple(size):
         return piece
-    whole = np.full((t1 - t0, *size, voxels.shape[4]), fill, dtype=np.float32)
+    whole = np.full((len(frames), *size, voxels.shape[4]), fill, dtype=np.float32)
     whole[(slice(None), *placed)] = piece
     return whole

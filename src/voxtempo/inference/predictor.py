@@ -90,7 +90,7 @@ class Predictor:
             group = places[start : start + self._batch]
             images = np.stack([as_input(sampler.read(case, p)[0], self.recipe.kind) for p in group])
             for position, said in zip(group, self._decode(images), strict=True):
-                middle = (position.time[0] + position.time[1]) / 2 * seconds
+                middle = (position.frames[0] + position.frames[-1] + 1) / 2 * seconds
                 points.append((middle, said))
         mean = np.mean([said for _, said in points], axis=0).astype(np.float32)
         return Answer(case.id, {case.id: mean}, {case.id: case.target}, course=tuple(points))

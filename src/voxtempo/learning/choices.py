@@ -5,6 +5,7 @@ Nothing here loads a framework, so ``voxtempo check`` finds in a second what tra
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,9 @@ from voxtempo.cohort import Cohort, GeometryReport, Problem, Study
 from voxtempo.cohort.problem import few
 from voxtempo.errors import VoxTempoError, did_you_mean
 from voxtempo.learning.losses import choose_loss
-from voxtempo.learning.recipe import InputKind, input_kind
+from voxtempo.learning.recipe import input_kind
 from voxtempo.networks import networks
-from voxtempo.planning import foresee
+from voxtempo.planning import Foreseen, foresee
 
 
 def check_choices(study: Study, cohort: Cohort) -> tuple[Problem, ...]:
@@ -50,7 +51,7 @@ def check_fit(study: Study, cohort: Cohort, geometry: GeometryReport) -> tuple[P
     problems = list(check_choices(study, cohort))
     name = study.network.name
     if name is not None and not problems:
-        kind = _kind(study, cohort, geometry)
+        kind = input_kind(study.sample.kind, _foreseen(study, cohort, geometry).flat)
         if networks[name].input != kind:
             fitting = [
                 other for other in networks if networks[other].input == kind and study.task in networks[other].tasks
@@ -60,14 +61,17 @@ def check_fit(study: Study, cohort: Cohort, geometry: GeometryReport) -> tuple[P
                 f"Networks that {study.task} from {_several(kind)}: {', '.join(fitting) or 'none yet'}."
             )
             problems.append(Problem("error", "network", message))
+    problems += _mixed_times(_foreseen(study, cohort, geometry), cohort)
     window = study.sample.window
-    if window is not None and window.align is None and any(case.events for case in cohort):
-        message = "the truth is events, so every window belongs to one: add 'align: events'."
+    if window is not None and not (window.align or window.labels) and any(case.events for case in cohort):
+        message = (
+            "the truth is events: add 'align: events' (a window an event) or 'labels: pure' (windows inside events)."
+        )
         problems.append(Problem("error", "sample.window", message))
     lost = _lost_events(study, cohort, geometry)
     if lost and window is not None and study.cohort.missing == "refuse":
         message = (
-            f"{len(lost)} of {len(cohort)} cases have events that leave no window of {window.length} volumes inside the scan: "
+            f"{len(lost)} of {len(cohort)} cases have events that leave no window of {window.span} volumes inside the scan: "
             f"{_told(lost, cohort)}. Correct the onsets, shorten the window, or leave such events out with "
             "'cohort.missing: skip'."
         )
@@ -163,16 +167,28 @@ def _weights(study: Study, cohort: Cohort) -> Iterator[Problem]:
             yield Problem("error", "train.class_weights", message)
 
 
-def _kind(study: Study, cohort: Cohort, geometry: GeometryReport) -> InputKind:
-    assert study.sample is not None
+def _foreseen(study: Study, cohort: Cohort, geometry: GeometryReport) -> Foreseen:
     headers = [next(iter(geometry.headers[case.id].values())) for case in cohort]
-    foreseen = foresee(
+    return foresee(
         study.prepare or [],
         [header.geometry for header in headers],
         [header.volumes for header in headers],
         len(study.cohort.scans),
+        [geometry.repetition_times.get(case.id) for case in cohort],
     )
-    return input_kind(study.sample.kind, foreseen.flat)
+
+
+def _mixed_times(foreseen: Foreseen, cohort: Cohort) -> Iterator[Problem]:
+    """Yield the complaint that series differ in their repetition time after preparation."""
+    known = [(case.id, t) for case, t in zip(cohort, foreseen.repetition_times, strict=True) if t is not None]
+    usual = Counter(round(t, 3) for _, t in known).most_common(2)
+    if foreseen.series and len(usual) > 1:
+        odd = [f"{case_id} ({t:.4g} s)" for case_id, t in known if round(t, 3) != usual[0][0]]
+        message = (
+            f"repetition times differ, so windows would last differently long: {usual[0][0]:g} s is usual, but not in "
+            f"{few(odd)}. Bring them to one with the step 'resample_time', or leave these out with 'cohort.where'."
+        )
+        yield Problem("error", "repetition time", message)
 
 
 def _several(kind: str) -> str:
@@ -185,13 +201,12 @@ def _lost_events(study: Study, cohort: Cohort, geometry: GeometryReport) -> dict
     found: dict[str, list[int]] = {}
     if window is None or window.align != "events":
         return found
-    for case in cohort:
-        seconds = geometry.repetition_times.get(case.id)
-        volumes = max((header.volumes for header in geometry.headers.get(case.id, {}).values()), default=0)
+    foreseen = _foreseen(study, cohort, geometry)
+    for case, volumes, seconds in zip(cohort, foreseen.volumes, foreseen.repetition_times, strict=True):
         if not seconds or not volumes:
             continue
         starts = [round((event.onset + window.delay) / seconds) for event in case.events]
-        last, spare = volumes - window.length, window.length // 2
+        last, spare = volumes - window.span, window.span // 2
         lost = [i for i, start in enumerate(starts) if start - last > spare or -start > spare]
         if lost:
             found[case.id] = lost

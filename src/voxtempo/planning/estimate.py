@@ -58,7 +58,7 @@ def estimate(study: Study, shape: Sequence[int], samples: int) -> Estimate:
     sample = list(study.sample.patch or shape)
     if study.sample.slices is not None:
         sample["xyz".index(study.sample.slices.axis)] = 1
-    repeats = study.sample.window.length if study.sample.window else 1
+    repeats = study.sample.window.volumes if study.sample.window else 1
     flop, values = _network_cost(study, sample, len(study.cohort.scans))
     training_flop = 3 * flop * repeats
     memory = 700 + 4 * 2.5 * values * repeats * study.train.batch / 2**20

@@ -28,12 +28,14 @@ class Foreseen:
     """What preparation will give, known from headers alone.
 
     ``shapes`` holds each case's (x, y, z) after preparation (an upper bound where a step depends on the voxels),
-    ``volumes`` its number of time points, ``channels`` the number of contrasts.
+    ``volumes`` its number of time points, ``repetition_times`` the seconds between them (None: unknown),
+    ``channels`` the number of contrasts.
     """
 
     shapes: tuple[tuple[int, int, int], ...]
     volumes: tuple[int, ...]
     channels: int
+    repetition_times: tuple[float | None, ...] = ()
 
     @property
     def largest(self) -> tuple[int, int, int]:
@@ -72,18 +74,32 @@ class Plan:
     estimate: Estimate
 
 
-def foresee(named: Sequence[Named], geometries: Sequence[Geometry], volumes: Sequence[int], channels: int) -> Foreseen:
-    """Return the shapes that the preparation steps will give."""
+def foresee(
+    named: Sequence[Named],
+    geometries: Sequence[Geometry],
+    volumes: Sequence[int],
+    channels: int,
+    repetition_times: Sequence[float | None] | None = None,
+) -> Foreseen:
+    """Return the shapes, and the time points, that the preparation steps will give."""
     steps = build_steps(named)
-    shapes = []
-    for geometry in geometries:
+    shapes, times = [], []
+    for geometry, count, seconds in zip(geometries, volumes, repetition_times or [None] * len(volumes), strict=True):
         for step in steps:
             geometry = step.foresee(geometry)
+            count, seconds = step.foresee_time(count, seconds)
         shapes.append(geometry.shape)
-    return Foreseen(tuple(shapes), tuple(volumes), channels)
+        times.append((count, seconds))
+    return Foreseen(tuple(shapes), tuple(t for t, _ in times), channels, tuple(s for _, s in times))
 
 
-def complete(study: Study, cohort: Cohort, geometries: Sequence[Geometry], volumes: Sequence[int]) -> Plan:
+def complete(
+    study: Study,
+    cohort: Cohort,
+    geometries: Sequence[Geometry],
+    volumes: Sequence[int],
+    repetition_times: Sequence[float | None] | None = None,
+) -> Plan:
     """Return the study with every open value filled in.
 
     Parameters
@@ -92,6 +108,7 @@ def complete(study: Study, cohort: Cohort, geometries: Sequence[Geometry], volum
     cohort : its cases.
     geometries : the native grid of each case, in the cohort's order.
     volumes : the number of time points of each case.
+    repetition_times : seconds between them, None where unknown.
 
     Raises
     ------
@@ -101,7 +118,7 @@ def complete(study: Study, cohort: Cohort, geometries: Sequence[Geometry], volum
     series = max(volumes) > 1
     named = list(study.prepare) if study.prepare is not None else _default_steps(study, geometries, series, reasons)
     channels = len(study.cohort.scans)
-    foreseen = foresee(named, geometries, volumes, channels)
+    foreseen = foresee(named, geometries, volumes, channels, repetition_times)
     sample = study.sample or _plan_sample(study, foreseen, reasons)
     _refuse_misfit(study, sample, foreseen)
     if sample.kind != "patch" and not foreseen.one_shape:
@@ -111,7 +128,7 @@ def complete(study: Study, cohort: Cohort, geometries: Sequence[Geometry], volum
             f"prepare: cases have {len(set(foreseen.shapes))} shapes and {sample.kind} samples need one, "
             f"so crop_pad to the largest, {_x(shape)}, is added"
         )
-        foreseen = foresee(named, geometries, volumes, channels)
+        foreseen = foresee(named, geometries, volumes, channels, repetition_times)
     network = _plan_network(study, sample, foreseen, reasons)
     train = _plan_training(study, cohort, sample, foreseen, reasons)
     done = study.model_copy(update={"prepare": named, "sample": sample, "network": network, "train": train})
@@ -131,7 +148,8 @@ def plan_study(study: Study, cohort: Cohort, geometry: GeometryReport) -> Plan:
         faults = " ".join(f"{p.where}: {p.message}" for p in geometry.problems if p.severity == "error")
         raise CohortError(f"{len(unread)} of {len(cohort)} cases cannot be read ({few(unread)}). {faults}")
     headers = [geometry.headers[case.id][channel] for case in cohort]
-    return complete(study, cohort, [header.geometry for header in headers], [header.volumes for header in headers])
+    times = [geometry.repetition_times.get(case.id) for case in cohort]
+    return complete(study, cohort, [h.geometry for h in headers], [h.volumes for h in headers], times)
 
 
 def explain(plan: Plan) -> list[str]:
@@ -206,9 +224,11 @@ def _refuse_misfit(study: Study, sample: Sample, foreseen: Foreseen) -> None:
         )
     if sample.window is not None and study.task == "segment":
         raise StudyError("task: segment works on slices and volumes; series can be classified or regressed.")
-    if sample.window is not None and sample.window.length > min(foreseen.volumes):
+    if sample.window is not None and sample.window.frames is None and sample.window.span > min(foreseen.volumes):
+        spread = f" over {sample.window.span}" if sample.window.dilation > 1 else ""
         raise StudyError(
-            f"sample.window.length is {sample.window.length} volumes, but the shortest series has {min(foreseen.volumes)}."
+            f"sample.window.length is {sample.window.volumes} volumes{spread}, but the shortest series has "
+            f"{min(foreseen.volumes)}."
         )
 
 
@@ -233,11 +253,13 @@ def _plan_network(study: Study, sample: Sample, foreseen: Foreseen, reasons: lis
 def _train_samples(cohort: Cohort, sample: Sample, foreseen: Foreseen) -> int:
     """Return about how many samples one pass over 70 % of the cohort has."""
     if sample.window is not None:
-        stride = sample.window.stride or sample.window.length
+        stride = sample.window.stride or sample.window.span
         if sample.window.align == "events":
             count = sum(len(case.events) for case in cohort)
+        elif sample.window.frames is not None:
+            count = len(cohort)
         else:
-            count = sum(1 + -(-(v - sample.window.length) // stride) for v in foreseen.volumes)
+            count = sum(1 + -(-(v - sample.window.span) // stride) for v in foreseen.volumes)
     elif sample.slices is not None:
         axis = "xyz".index(sample.slices.axis)
         count = sum(shape[axis] for shape in foreseen.shapes)

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from voxtempo.errors import VoxTempoError
+from voxtempo.cohort.confounds import read_confounds
+from voxtempo.errors import CohortError, VoxTempoError
 from voxtempo.prepare.foreground import refuse_not_finite
 from voxtempo.prepare.run import apply_decided, refuse_mismatch, run_steps
 from voxtempo.prepare.step import Decision, Step
 from voxtempo.prepare.store import exact_storage, fitting_storage, load_stage, save_case, stage_folder
-from voxtempo.scans import Geometry, Scan, open_cache, read_scan, stack_channels
+from voxtempo.scans import Geometry, Scan, read_scan, stack_channels
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Job:
     mask : file of the label map, or None.
     series : choice among the DICOM series of a folder, or None.
     repetition_time : seconds, where the scan's own header says nothing.
+    slice_times : seconds from the start of a volume to each slice along z, or empty.
+    confounds : table with a row a volume, or None.
     cache : root of the cache.
     folder : where the result goes.
     stages : (number of steps, key) after which an intermediate result is kept, few steps first.
@@ -39,6 +42,8 @@ class Job:
     repetition_time: float | None
     cache: str
     folder: str
+    slice_times: tuple[float, ...] = ()
+    confounds: str | None = None
     stages: tuple[tuple[int, str], ...] = ()
 
     @classmethod
@@ -52,6 +57,8 @@ class Job:
             record["repetition_time"],
             record["cache"],
             record["folder"],
+            tuple(record["slice_times"]),
+            record["confounds"],
             tuple((count, key) for count, key in record["stages"]),
         )
 
@@ -75,7 +82,9 @@ def prepare_case(job: Job, steps: Sequence[Step]) -> None:
             decisions = [*decisions, *decided]
             folder = stage_folder(Path(job.cache), key)
             save_case(folder, scan, None, native, decisions, exact_storage(scan))
-            scan = open_cache(folder / "image").to_scan()  # as a later run will find it
+            found = load_stage(folder)  # as a later run will find it
+            assert found is not None
+            scan = found[0]
     scan, decided = run_steps(scan, steps[len(decisions) :])
     decisions = [*decisions, *decided]
     refuse_not_finite(scan, "after preparation")
@@ -108,6 +117,15 @@ def _read_image(job: Job) -> tuple[Scan, Geometry, list[Decision]]:
     )
     if scan.is_series and scan.repetition_time is None:
         scan = replace(scan, repetition_time=job.repetition_time)
+    if job.slice_times:
+        if len(job.slice_times) != scan.geometry.shape[2]:
+            raise CohortError(
+                f"{job.sources[0][1]}: its sidecars give SliceTiming for {len(job.slice_times)} slices, but it has "
+                f"{scan.geometry.shape[2]} along its third axis. Correct the sidecar."
+            )
+        scan = replace(scan, slice_times=job.slice_times)
+    if job.confounds is not None:
+        scan = replace(scan, confounds=read_confounds(Path(job.confounds), scan.volumes))
     return scan, scan.geometry, []
 
 

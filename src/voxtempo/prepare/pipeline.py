@@ -82,13 +82,16 @@ def _plan(
     cases: Sequence[Case], steps: Sequence[Step], cache: Path, channels: Sequence[str], series: str | None, workers: int
 ) -> tuple[dict[str, Job], dict[str, str]]:
     """Return a job for every case, and what is wrong with those that cannot have one."""
-    files = {path for case in cases for path in (*case.scans.values(), case.mask) if path is not None}
+    files = {path for case in cases for path in (*case.scans.values(), case.mask, case.confounds) if path is not None}
     facts, errors = gather(files, "content-1", lambda path: {"sha256": content_hash(path)}, workers)
     jobs: dict[str, Job] = {}
     failures: dict[str, str] = {}
     for case in cases:
         missing = [name for name in channels if name not in case.scans]
-        wanted = [*(case.scans[name] for name in channels if name in case.scans), *([case.mask] if case.mask else [])]
+        wanted = [
+            *(case.scans[name] for name in channels if name in case.scans),
+            *filter(None, (case.mask, case.confounds)),
+        ]
         unreadable = [errors[path] for path in wanted if path in errors]
         if missing or unreadable:
             failures[case.id] = f"has no scan '{missing[0]}'" if missing else " ".join(unreadable)
@@ -97,6 +100,7 @@ def _plan(
         mask = None if case.mask is None else facts[case.mask]["sha256"]
         costly = [count for count, step in enumerate(steps, start=1) if step.costly]
         time = case.repetition_time
+        told = (case.slice_times, None if case.confounds is None else facts[case.confounds]["sha256"])
         jobs[case.id] = Job(
             id=case.id,
             sources=tuple((name, str(case.scans[name])) for name in channels),
@@ -104,8 +108,10 @@ def _plan(
             series=series,
             repetition_time=time,
             cache=str(cache),
-            folder=str(case_folder(cache, key_of(hashes, mask, series, time, steps))),
-            stages=tuple((count, key_of(hashes, None, series, time, steps[:count])) for count in costly),
+            folder=str(case_folder(cache, key_of(hashes, mask, series, time, steps, *told))),
+            slice_times=case.slice_times,
+            confounds=None if case.confounds is None else str(case.confounds),
+            stages=tuple((count, key_of(hashes, None, series, time, steps[:count], *told)) for count in costly),
         )
     return jobs, failures
 

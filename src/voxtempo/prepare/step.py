@@ -43,6 +43,10 @@ class Step(ABC):
     def apply(self, scan: Scan, decision: Decision) -> Scan:
         """Return the changed scan; never modifies ``scan``."""
 
+    def foresee_time(self, volumes: int, repetition_time: float | None) -> tuple[int, float | None]:
+        """Return how many volumes this step will give, and the seconds between them, without reading voxels."""
+        return volumes, repetition_time
+
     def foresee(self, geometry: Geometry) -> Geometry:
         """Return the grid this step will give, or the largest it can give, without reading voxels."""
         return geometry

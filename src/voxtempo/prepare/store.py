@@ -7,7 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ class PreparedCase:
     folder : where it lies.
     native : grid of the case's first channel before preparation.
     decisions : what each step decided, in order.
+    confounds : name -> one value a volume, as preparation left them (motion among them, where it was estimated).
     fresh : whether it was prepared just now rather than found in the cache.
     """
 
@@ -43,6 +44,7 @@ class PreparedCase:
     folder: Path
     native: Geometry
     decisions: list[Decision] = field(default_factory=list)
+    confounds: Mapping[str, list[float]] = field(default_factory=dict)
     fresh: bool = False
 
     @classmethod
@@ -57,7 +59,8 @@ class PreparedCase:
         record = read_record(folder)
         if record is None:
             raise CohortError(f"{folder}: holds no complete prepared case. Run 'voxtempo prepare' again.")
-        return cls(case_id or folder.name, folder, Geometry.from_json(record["native"]), record["decisions"], fresh)
+        native, confounds = Geometry.from_json(record["native"]), record.get("confounds", {})
+        return cls(case_id or folder.name, folder, native, record["decisions"], confounds, fresh)
 
     @cached_property
     def image(self) -> CachedScan:
@@ -81,6 +84,8 @@ def key_of(
     series: str | None,
     repetition_time: float | None,
     steps: Sequence[Step],
+    slice_times: Sequence[float] = (),
+    confounds: str | None = None,
 ) -> str:
     """Return the name of what these inputs give: SHA-256 of everything that decides the result, 32 hex digits of it.
 
@@ -91,6 +96,8 @@ def key_of(
     series : choice among DICOM series.
     repetition_time : seconds, told from outside the file.
     steps : with their versions and all options.
+    slice_times : seconds, told from outside the file.
+    confounds : content hash of the table, or None.
     """
     recipe = [[step.name, step.version, vars(step)] for step in steps]
     parts = {
@@ -101,6 +108,10 @@ def key_of(
         "repetition_time": repetition_time,
         "steps": recipe,
     }
+    if slice_times:
+        parts["slice_times"] = list(slice_times)
+    if confounds is not None:
+        parts["confounds"] = confounds
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -141,6 +152,8 @@ def save_case(
     if mask is not None:
         write_cache(mask, folder / "mask")
     record = {"format": FORMAT, "native": native.as_json(), "decisions": list(decisions)}
+    record["confounds"] = {name: np.asarray(course).tolist() for name, course in image.confounds.items()}
+    record["slice_times"] = list(image.slice_times)
     with atomic_file(folder / RECORD) as file:
         file.write(json.dumps(record, indent=1).encode())
 
@@ -150,7 +163,11 @@ def load_stage(folder: Path) -> tuple[Scan, Geometry, list[Decision]] | None:
     record = read_record(folder)
     if record is None:
         return None
-    return open_cache(folder / "image").to_scan(), Geometry.from_json(record["native"]), record["decisions"]
+    confounds = {name: np.array(course, np.float64) for name, course in record.get("confounds", {}).items()}
+    scan = replace(
+        open_cache(folder / "image").to_scan(), confounds=confounds, slice_times=tuple(record.get("slice_times", ()))
+    )
+    return scan, Geometry.from_json(record["native"]), record["decisions"]
 
 
 def exact_storage(scan: Scan) -> str | None:

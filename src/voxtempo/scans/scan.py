@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -27,10 +27,15 @@ class Scan:
     kind : "intensity" may be interpolated, "label" never.
     channels : a name for each of the c channels.
     source : where it came from, for messages.
+    confounds : name -> (t,) array, one value a volume: what is known of its motion, physiology and noise, under fMRIPrep's
+        names (trans_x in mm, rot_x in radians, framewise_displacement in mm, ...). NaN where a value is not defined.
+    slice_times : seconds from the start of a volume to the acquisition of each slice along z; empty if unknown, and
+        after a step that has moved voxels.
 
     Raises
     ------
-    GeometryError : the array has not five axes, or its spatial shape is not the geometry's.
+    GeometryError : the array has not five axes, its spatial shape is not the geometry's, or confounds or slice times
+        are not as many as volumes or slices.
     """
 
     data: NDArray[Any]
@@ -39,6 +44,8 @@ class Scan:
     kind: Kind = "intensity"
     channels: tuple[str, ...] = field(default=())
     source: str = ""
+    confounds: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    slice_times: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         where = f"{self.source}: " if self.source else ""
@@ -54,6 +61,14 @@ class Scan:
             object.__setattr__(self, "channels", tuple(f"channel{i}" for i in range(self.data.shape[4])))
         if len(self.channels) != self.data.shape[4]:
             raise GeometryError(f"{where}{self.data.shape[4]} channels but {len(self.channels)} names {self.channels}")
+        short = [name for name, course in self.confounds.items() if np.shape(course) != (self.data.shape[0],)]
+        if short:
+            raise GeometryError(
+                f"{where}confound '{short[0]}' has shape {np.shape(self.confounds[short[0]])}, expected one value for "
+                f"each of {self.data.shape[0]} volumes"
+            )
+        if self.slice_times and len(self.slice_times) != self.data.shape[3]:
+            raise GeometryError(f"{where}{len(self.slice_times)} slice times for {self.data.shape[3]} slices")
         if self.kind == "label" and not np.issubdtype(self.data.dtype, np.integer):
             raise GeometryError(f"{where}a label map holds whole numbers, found {self.data.dtype}")
 
@@ -73,7 +88,12 @@ class Scan:
         return None if self.repetition_time is None else self.volumes * self.repetition_time
 
     def with_data(self, data: NDArray[Any], geometry: Geometry | None = None, **changes: Any) -> Scan:
-        """Return a scan with other voxels and, if they moved, another geometry; the rest is kept."""
+        """Return a scan with other voxels and, if they moved, another geometry; the rest is kept.
+
+        Slices of moved voxels were not acquired at one time each, so with a geometry the slice times go.
+        """
+        if geometry is not None:
+            changes = {"slice_times": (), **changes}
         return replace(self, data=data, geometry=geometry or self.geometry, **changes)
 
     def volume(self, time: int = 0, channel: int = 0) -> NDArray[Any]:
