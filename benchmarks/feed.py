@@ -1,5 +1,7 @@
 """How much of an epoch is spent waiting for data: windows of series, and augmented 3D patches, on small networks.
 
+First a whole epoch over 10,000 windows, as training does it; then short epochs of larger samples.
+
 The loop is that of training: threads of the feed make batches ahead while the network learns. *waiting* is the time
 blocked in ``next()``. Threads that make batches also take cores from the network, which waiting does not show, so the
 same number of updates is timed on one batch that is already there (*network alone*): *overhead* is all that the feed
@@ -19,17 +21,36 @@ import numpy as np
 from stopwatch import heading, row, seconds
 
 from voxtempo.augment import build_transforms
-from voxtempo.cohort.study import Train
+from voxtempo.cohort.study import Train, Window
 from voxtempo.feed import Batches, FeedCase, PatchSampler, Voxels, WindowSampler
 from voxtempo.learning import backend
 from voxtempo.learning.losses import build_loss
 from voxtempo.learning.optimisers import make_optimiser
 from voxtempo.networks import Classify, Head, Segment, build_network
-from voxtempo.scans import Geometry, Scan, write_cache
+from voxtempo.scans import Geometry, Scan, open_cache, write_cache
+from voxtempo.scans.cache import is_cache
 
 EPOCHS = 5
 STEPS = 12
 WIDTHS = (46, 12, 16, 10, 10, 14)
+SERIES, VOLUMES, LENGTH = 40, 257, 8  # with a stride of 1: 250 windows a series, 10,000 in all
+GOAL = 0.10  # of an epoch's time
+
+
+def many_windows(folder: Path, augment: str) -> Batches:
+    """Return 10,000 windows of 8 x 32 x 32 x 24 from 40 prepared series (float16) in the cache, 8 in a batch."""
+    rng = np.random.default_rng(0)
+    geometry = Geometry.from_spacing((32, 32, 24), (6.0, 6.0, 6.0))
+    block = rng.standard_normal((VOLUMES + SERIES, *geometry.shape, 1), dtype=np.float32)
+    cases = []
+    for number in range(SERIES):
+        place = folder / f"short{number}"
+        scan = Scan(block[number : number + VOLUMES], geometry, 2.0)
+        cached = open_cache(place) if is_cache(place) else write_cache(scan, place)
+        cases.append(FeedCase(f"s{number}", Voxels(cached.array), geometry.spacing, target=number % 2))
+    stack = build_transforms(augment, task="classify", series=True)  # type: ignore[arg-type]
+    sampler = WindowSampler(Window(length=LENGTH, stride=1), geometry.shape)
+    return Batches(cases, sampler, batch=8, kind="series", task="classify", augment=stack if len(stack) else None)
 
 
 def windows(folder: Path) -> Batches:
@@ -41,7 +62,8 @@ def windows(folder: Path) -> Batches:
         data = rng.standard_normal((200, *geometry.shape, 1), dtype=np.float32)
         cached = write_cache(Scan(data, geometry, 2.0), folder / f"series{number}")
         cases.append(FeedCase(f"s{number}", Voxels(cached.array), geometry.spacing, target=number % 2))
-    return Batches(cases, WindowSampler(10, geometry.shape, stride=10), batch=2, kind="series", task="classify")
+    sampler = WindowSampler(Window(length=10), geometry.shape)
+    return Batches(cases, sampler, batch=2, kind="series", task="classify")
 
 
 def patches(folder: Path) -> Batches:
@@ -103,9 +125,25 @@ def show(text: str, model: Any, batches: Batches) -> None:
     )  # fmt: skip
 
 
+def whole_epoch(folder: Path) -> None:
+    """Print what share of one epoch over 10,000 windows is spent in ``next()``, plain and augmented."""
+    heading(f"An epoch over 10,000 windows of {LENGTH} x 32 x 32 x 24, cache warm", "keras", "numba")
+    row("samples", "updates", "s an epoch", "waiting", "", "", widths=WIDTHS)
+    for augment in ("none", "default"):
+        batches = many_windows(folder, augment)
+        assert batches.samples == 10_000
+        network = compiled("cnn_lstm", Classify(2), {"widths": [4, 8], "features": 16, "units": 16}, batches)
+        waited, total = train(network, batches.epoch(0))
+        name = f"augment: {augment}, batches of 8, cnn_lstm 4 8"
+        row(name, batches.steps, f"{total:.0f}", f"{waited / total:.1%}", "", "", widths=WIDTHS)
+        print(f"goal: under {GOAL:.0%}, {'reached' if waited < GOAL * total else 'missed'}")
+
+
 def main() -> None:
-    """Print a table of shares and of times in milliseconds."""
+    """Print tables of shares and of times in milliseconds."""
     keras = backend.start(0)
+    with tempfile.TemporaryDirectory() as temporary:
+        whole_epoch(Path(temporary))
     heading(f"Waiting for data (medians of {EPOCHS} epochs of {STEPS} updates, cache warm)", "keras", "numba")
     print(f"backend {keras.backend.backend()}, 2 threads feed")
     row("samples", "ms/update", "network alone", "waiting", "overhead", "ms to make", widths=WIDTHS)

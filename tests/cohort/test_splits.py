@@ -220,3 +220,24 @@ def test_published_splits(real_studies: Path, real_data: Callable[[str], Path]):
             everyone = [float(case.row["age"]) for case in cohort]
             assert abs(np.mean(ages) - np.mean(everyone)) < 3
             assert Counter(case.row["sex"] for case in cohort.only(folds[0].test)) == {"F": 8, "M": 8}
+
+
+@pytest.mark.parametrize("split", [{"folds": 2}, {"folds": 4}, {"test": 0.3}, {"column": "run"}])
+def test_without_validation_every_case_beside_the_test_trains(split):
+    cohort = cohort_of([2] * 8, ["a", "b"] * 4, run=["1", "1", "2", "2", "3", "3", "4", "4"])
+    folds = make_folds(cohort, Split(validation=0, **split))
+    for fold in folds:
+        assert fold.validation == ()
+        assert sorted((*fold.train, *fold.test)) == sorted(case.id for case in cohort)
+        refuse_leaks(cohort, fold)
+    assert check_folds(cohort, folds) == ()
+    if "test" not in split:
+        assert sorted(case_id for fold in folds for case_id in fold.test) == sorted(case.id for case in cohort)
+
+
+def test_two_subjects_suffice_where_nobody_selects():
+    (one, two) = make_folds(cohort_of([3, 2]), Split(folds=2, validation=0))
+    assert (one.train, one.test) == (two.test, two.train)
+    assert make_folds(cohort_of([1, 1]), Split(test=0.5, validation=0))[0].train
+    with pytest.raises(CohortError, match="2 folds with training and test need at least 2"):
+        make_folds(cohort_of([3]), Split(folds=2, validation=0))

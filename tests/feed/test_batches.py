@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from voxtempo.augment import build_transforms
+from voxtempo.cohort.study import Window
 from voxtempo.feed import Batches, FeedCase, PatchSampler, VolumeSampler, Voxels, WindowSampler
 
 
@@ -108,7 +109,7 @@ def test_image_and_label_of_a_patch_move_together():
 def test_windows_give_a_time_axis():
     made = Batches(
         [FeedCase("s", Voxels(np.zeros((20, 4, 4, 1, 2), np.float32)), (1, 1, 1), target=0)],
-        WindowSampler(5, (4, 4, 1), 5), batch=2, kind="series", task="classify",
+        WindowSampler(Window(length=5), (4, 4, 1)), batch=2, kind="series", task="classify",
     )  # fmt: skip
     assert next(iter(made.epoch(0))).image.shape == (2, 5, 4, 4, 1, 2)
 

@@ -11,7 +11,6 @@ from voxtempo.cohort.study import Sample
 from voxtempo.errors import StudyError
 from voxtempo.feed import (
     FeedCase,
-    FeedEvent,
     PatchSampler,
     SliceSampler,
     VolumeSampler,
@@ -27,12 +26,6 @@ def numbered(*shape: int) -> Voxels:
     return Voxels(np.arange(np.prod(shape), dtype=np.float32).reshape(shape))
 
 
-def series(volumes: int = 30, repetition_time: float | None = 2.0, events: tuple[FeedEvent, ...] = ()) -> FeedCase:
-    return FeedCase(
-        "s", numbered(volumes, 3, 4, 2, 1), (1, 1, 1), target=1, events=events, repetition_time=repetition_time
-    )
-
-
 @settings(max_examples=60, deadline=None)
 @given(
     shape=st.tuples(*[st.integers(1, 7)] * 3),
@@ -43,17 +36,24 @@ def test_read_box_equals_padding_the_whole_array(shape, start, size):
     voxels = numbered(2, *shape, 1)
     wide = np.pad(voxels.array, [(0, 0), (20, 20), (20, 20), (20, 20), (0, 0)], constant_values=-1)
     expected = wide[(slice(1, 2), *(slice(20 + s, 20 + s + n) for s, n in zip(start, size, strict=True)))]
-    assert np.array_equal(read_box(voxels, (1, 2), start, size, fill=-1.0), expected)
+    assert np.array_equal(read_box(voxels, (1,), start, size, fill=-1.0), expected)
 
 
 def test_read_box_undoes_the_storage_scale():
     stored = Voxels(np.array([1, 2], dtype=np.int16).reshape(1, 2, 1, 1, 1), scale=0.5, offset=10.0)
-    assert read_box(stored, (0, 1), (0, 0, 0), (2, 1, 1)).ravel().tolist() == [10.5, 11.0]
+    assert read_box(stored, (0,), (0, 0, 0), (2, 1, 1)).ravel().tolist() == [10.5, 11.0]
 
 
 def test_read_box_refuses_times_outside_the_series():
-    with pytest.raises(IndexError, match="volumes 1 to 3 of a series of 2"):
-        read_box(numbered(2, 1, 1, 1, 1), (1, 3), (0, 0, 0), (1, 1, 1))
+    with pytest.raises(IndexError, match=r"volumes \[1, 2\] of a series of 2"):
+        read_box(numbered(2, 1, 1, 1, 1), (1, 2), (0, 0, 0), (1, 1, 1))
+
+
+@settings(max_examples=60, deadline=None)
+@given(frames=st.lists(st.integers(0, 6), min_size=1, max_size=9))
+def test_read_box_gives_the_volumes_asked_for_in_their_order(frames):
+    voxels = numbered(7, 3, 2, 2, 1)
+    assert np.array_equal(read_box(voxels, frames, (1, 0, 0), (2, 2, 1)), voxels.array[frames][:, 1:, :, :1])
 
 
 @settings(max_examples=100, deadline=None)
@@ -113,46 +113,9 @@ def test_slices_stacked_again_are_the_volume(axis):
     assert np.array_equal(np.stack(slices, axis=1 + axis), case.image.array)
 
 
-def test_windows_tile_the_series_to_its_end():
-    sampler = WindowSampler(8, (3, 4, 2), stride=8)
-    assert [p.time for p in sampler.cover(series(30))] == [(0, 8), (8, 16), (16, 24), (22, 30)]
-
-
-def test_event_windows_start_after_the_delay_at_the_nearest_volume():
-    events = (FeedEvent("s@0s", 0.0, 3), FeedEvent("s@20.9s", 20.9, 5))
-    sampler = WindowSampler(4, (3, 4, 2), stride=4, events=True, delay=5.0)
-    first, second = sampler.cover(series(30, events=events))
-    assert (first.time, first.target, first.unit) == ((2, 6), 3, "s@0s")  # 5 s / 2 s = 2.5, to even
-    assert second.time == (13, 17)
-
-
-def test_an_event_after_the_series_is_an_error_and_one_at_its_very_end_is_shifted_inside():
-    late = (FeedEvent("s@54s", 54.0, 0),)
-    assert WindowSampler(4, (3, 4, 2), stride=4, events=True).cover(series(30, events=late))[0].time == (26, 30)
-    with pytest.raises(StudyError, match="event at 90 s"):
-        WindowSampler(4, (3, 4, 2), stride=4, events=True).cover(series(30, events=(FeedEvent("e", 90.0, 0),)))
-
-
-def test_events_need_a_repetition_time():
-    with pytest.raises(StudyError, match="no repetition time"):
-        WindowSampler(4, (3, 4, 2), 4, events=True).cover(series(30, None, (FeedEvent("e", 0.0, 0),)))
-
-
-def test_a_series_shorter_than_the_window_is_named():
-    with pytest.raises(StudyError, match="s has 3 volumes, fewer than the window's 4"):
-        WindowSampler(4, (3, 4, 2), 4).cover(series(3))
-
-
-def test_random_windows_stay_inside_and_reach_both_ends():
-    sampler = WindowSampler(8, (3, 4, 2), stride=8)
-    rng = np.random.default_rng(0)
-    starts = [sampler.draw(series(30), 0, rng).time[0] for _ in range(300)]
-    assert (min(starts), max(starts)) == (0, 22)
-
-
 def test_static_samplers_refuse_series():
     with pytest.raises(StudyError, match="series of 30 volumes"):
-        VolumeSampler((3, 4, 2)).cover(series(30))
+        VolumeSampler((3, 4, 2)).cover(FeedCase("s", numbered(30, 3, 4, 2, 1), (1, 1, 1)))
 
 
 def test_make_sampler_follows_the_study():
@@ -162,4 +125,4 @@ def test_make_sampler_follows_the_study():
     assert slices.shape == (4, 5)
     window = make_sampler(Sample.model_validate({"window": {"length": 6}}), (3, 4, 5))
     assert isinstance(window, WindowSampler)
-    assert window.stride == 6
+    assert (window.stride, window.shape) == (6, (3, 4, 5))

@@ -41,5 +41,10 @@ def test_values_without_a_name_are_refused_or_background_as_the_study_says(prepa
 def test_events_carry_their_encoded_truth_and_a_name_of_their_own(prepared):
     case = Case("run-1", "s", {}, events=(Event(2.5, 5, "go"), Event(10, 5, "stop")), repetition_time=2.0)
     fed = feed_case(case, prepared, ClassifyTask(("go", "stop")))
-    assert [(e.unit, e.target) for e in fed.events] == [("run-1@2.5s", 0), ("run-1@10s", 1)]
+    assert [(e.unit, e.target, e.duration) for e in fed.events] == [("run-1@2.5s", 0, 5), ("run-1@10s", 1, 5)]
     assert fed.repetition_time == 2.0
+
+
+def test_the_row_of_the_table_goes_along_for_windows_that_a_column_names(prepared):
+    fed = feed_case(Case("p1", "p1", {}, target="go", row={"ed": "0"}), prepared, ClassifyTask(("go", "stop")))
+    assert fed.row["ed"] == "0"

@@ -133,3 +133,63 @@ def test_the_estimate_grows_with_the_work():
     assert 3.5 < wide.gflop / small.gflop < 4.2
     assert wide.minutes > small.minutes
     assert wide.memory_mb > small.memory_mb
+
+
+def series(window: dict, network: dict | str = "cnn_lstm", volumes: int = 40, events: int = 0, **more):
+    target = {"events": "e", "column": "k"} if events else {"column": "y"}
+    own = study("classify", target=target, sample={"window": window}, network=network, **more)
+    return plan(own, [(32, 32, 24)] * 10, volumes, events)
+
+
+@pytest.mark.parametrize(
+    ("window", "samples"),
+    [
+        ({"length": 8}, 7 * 5),
+        ({"length": 8, "stride": 4}, 7 * 9),
+        ({"length": 8, "dilation": 2}, 7 * 3),
+        ({"frames": [0, 9, 3]}, 7),
+    ],
+)
+def test_a_pass_takes_the_windows_that_lie_in_a_series(window, samples):
+    assert series(window).estimate.samples == samples
+
+
+def test_windows_inside_events_are_counted_from_headers():
+    cases = tuple(Case(f"c{i}", f"c{i}", {}, events=(Event(0.0, 20.0, "a"), Event(30.0, 8.0, "b"))) for i in range(10))
+    own = study("classify", target={"events": "e", "column": "k"}, sample={"window": {"length": 4, "labels": "pure"}})
+    geometries = [Geometry.from_spacing((8, 8, 8))] * 10
+    made = complete(own, Cohort(cases, classes=("a", "b")), geometries, [30] * 10, [2.0] * 10)
+    assert made.estimate.samples == 7 * 4  # volumes 0 to 9 hold 3 windows of 4, volumes 15 to 18 one
+
+
+def test_the_estimate_knows_volumes_derivatives_and_the_network():
+    base = series({"length": 10}).estimate
+    assert series({"length": 20}).estimate.gflop == pytest.approx(2 * base.gflop)
+    assert series({"frames": [1] * 10}).estimate.gflop == pytest.approx(base.gflop)
+    derived = series({"length": 10, "derivatives": ["difference", "from_mean"]}).estimate
+    assert base.gflop < derived.gflop < 3 * base.gflop
+    wide = series({"length": 10}, {"name": "cnn_lstm", "widths": [32, 64, 128]}).estimate
+    assert 3 < wide.gflop / base.gflop < 4
+    pictures = series({"length": 10}, "framewise_2d").estimate
+    assert pictures.gflop == pytest.approx(3 * 382.4 / 2, rel=0.05)  # counted for 20 volumes, forwards
+    assert pictures.gflop > 50 * base.gflop
+    strided = series({"length": 10}, "resnet4d").estimate
+    assert strided.gflop == pytest.approx(3 * 50_000 * 32 * 32 * 24 * 10 / 8 / 1e9, rel=0.05)
+
+
+def test_a_network_of_ones_own_is_reckoned_by_its_widths():
+    own = {"python": "own.py:build"}
+    assert series({"length": 10}, own).estimate.gflop > 0
+    assert series({"length": 20}, own).estimate.gflop == pytest.approx(2 * series({"length": 10}, own).estimate.gflop)
+
+
+def test_without_validation_the_last_epoch_is_kept_and_it_is_said():
+    made = plan(study("classify", split={"test": 0.3, "validation": 0}), [(32, 32, 32)] * 60)
+    assert made.study.train.keep == "last"
+    assert any("every case beside the test trains" in reason for reason in made.reasons)
+
+
+def test_foreseen_time_follows_the_steps():
+    own = study("classify", prepare=[{"resample_time": {"repetition_time": 1.0}}])
+    seen = foresee(own.prepare, [Geometry.from_spacing((4, 4, 4))] * 2, [40, 30], 1, [2.0, 1.5])
+    assert (seen.volumes, seen.repetition_times) == ((80, 45), (1.0, 1.0))

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import json
+import tracemalloc
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,8 +11,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from voxtempo.errors import ScanError, StudyError
-from voxtempo.prepare import build_steps, run_steps
+from voxtempo.prepare import build_steps, intensity, normalise, run_steps
 from voxtempo.scans import Geometry, Scan
+from voxtempo.scans.room import room
 
 
 def normalised(data, **options):
@@ -124,3 +129,54 @@ def test_nan_is_named_and_fill_nan_mends_it():
     result, (decision, _) = run_steps(scan, build_steps([{"fill_nan": 5}, "normalise"]))
     assert decision == {"replaced": 2}
     assert np.isfinite(result.data).all()
+
+
+@pytest.mark.parametrize("method", ["zscore", "robust", "percentile", "minmax"])
+def test_over_time_what_lies_outside_stays_zero(method):
+    rng = np.random.default_rng(0)
+    data = rng.uniform(0, 10, (30, 10, 10, 10, 2)).astype(np.float32)
+    data[:, 3:7, 3:7, 3:7] = rng.normal(500, 20, (30, 4, 4, 4, 2))
+    everywhere, _ = normalised(data, axis="time", method=method)
+    result, decision = normalised(data, axis="time", method=method, within="foreground")
+    np.testing.assert_array_equal(result[:, 3:7, 3:7, 3:7], everywhere[:, 3:7, 3:7, 3:7])
+    result[:, 3:7, 3:7, 3:7] = 0
+    assert (result == 0).all()
+    assert (everywhere[:, :3].std(axis=0) > 0.1).all()  # without it, air has the weight of brain
+    assert decision == {"voxels": [64, 64]}
+    data[:, :5] = 0
+    result, decision = normalised(data, axis="time", method=method, within="mask")
+    assert (result[:, :5] == 0).all()
+    assert (result[:, 5:].std(axis=0) > 0.1).all()
+    assert decision == {"voxels": [500, 500]}
+
+
+def test_the_foreground_of_a_series_without_its_mean_is_refused():
+    data = np.random.default_rng(0).normal(0, 10, (30, 6, 6, 6, 1)).astype(np.float32)
+    data -= data.mean(axis=0)
+    with pytest.raises(ScanError, match=r"a\.nii.*'normalise' seeks the foreground.*taken off"):
+        normalised(data, axis="time", within="foreground")
+
+
+@pytest.mark.parametrize("options", [
+    {"method": "zscore"}, {"method": "zscore", "clip": [1, 99]}, {"method": "robust", "within": "foreground"},
+    {"method": "percentile", "within": "mask"}, {"method": "minmax"}, {"axis": "time", "method": "robust"},
+    {"axis": "time", "within": "foreground"},
+])  # fmt: skip
+def test_a_long_series_needs_no_memory_of_its_length(options, monkeypatch):
+    rng = np.random.default_rng(0)
+    data = rng.normal(20, 5, (400, 12, 12, 12, 1)).astype(np.float32)
+    data[:, 3:9, 3:9, 3:9] += 500
+    expected, said = normalised(data, **options)
+    monkeypatch.setattr(normalise, "room", partial(room, in_memory=0))
+    monkeypatch.setattr(intensity, "room", partial(room, in_memory=0))
+    monkeypatch.setattr(normalise, "BLOCK", 20_000)
+    monkeypatch.setattr(intensity, "BLOCK", 20_000)
+    tracemalloc.start()
+    try:
+        result, decision = normalised(data, **options)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
+    assert json.dumps(decision)[:40] == json.dumps(said)[:40]
+    assert peak < data.nbytes / 2

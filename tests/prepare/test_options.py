@@ -40,7 +40,7 @@ WRONG = [
     ({"normalise": {"method": "zscor"}}, "expected 'zscore', 'robust'"),
     ({"normalise": {"clip": [99, 1]}}, "a first value below the second"),
     ({"normalise": {"factor": 0}}, "anything but 0"),
-    ({"normalise": {"axis": "time", "within": "mask"}}, "no meaning with 'axis: time'"),
+    ({"normalise": {"axis": "time", "method": "scale"}}, "no meaning with 'axis: time'"),
     ({"temporal_filter": 2}, "takes named options"),
     ({"temporal_filter": {"detrend": "two"}}, "expected a whole number"),
     ({"foreground_crop": {"relative": True}}, "'relative' needs a number"),
@@ -64,4 +64,5 @@ def test_records_are_json_and_read_back():
     built = build_steps(["orient", {"resample": 1.5}, {"foreground_crop": 0}, {"temporal_filter": {"high_pass": 0.01}}])
     records = json.loads(json.dumps(step_records(built)))
     assert build_steps(records) == built
-    assert records[3]["temporal_filter"] == {"detrend": 1, "high_pass": 0.01, "keep_mean": True}
+    expected = {"detrend": 1, "high_pass": 0.01, "low_pass": None, "keep_mean": True, "scrub": None}
+    assert records[3]["temporal_filter"] == expected

@@ -243,6 +243,7 @@ def test_events_in_series_get_a_row_each_and_a_new_series_a_time_course(tmp_path
         "predict", tmp_path / "run", tmp_path / "data" / "p0.nii.gz", "--out", tmp_path / "p", cache=tmp_path / "cache"
     )
     course = table(tmp_path / "p" / "p0_course.csv")
+    assert (tmp_path / "p" / "p0_course.png").read_bytes().startswith(b"\x89PNG")
     assert len(course) == 24 - 4 + 1
     assert [float(row["time"]) for row in course[:2]] == [4.0, 6.0]
     assert all(abs(float(row["p_left"]) + float(row["p_right"]) - 1) < 1e-4 for row in course)

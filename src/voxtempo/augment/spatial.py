@@ -139,12 +139,14 @@ class Spatial(Transform):
 def free_axes(shape: Sequence[int], spacing: Sequence[float]) -> NDArray[np.bool_]:
     """Return which axes may be mixed with others: more than one voxel, and voxels that are not thick slices.
 
+    A single line of voxels is no anatomy (regions of an atlas stand side by side like this) and is left in peace too.
+
     >>> free_axes((64, 64, 1), (1, 1, 1)).tolist(), free_axes((64, 64, 12), (1, 1, 5)).tolist()
     ([True, True, False], [True, True, False])
     """
     deep = np.array(shape) > 1
-    if not deep.any():
-        return deep
+    if deep.sum() < 2:
+        return np.zeros(3, bool)
     fine = np.array(spacing) <= THICK * np.array(spacing)[deep].min()
     return deep & fine
 

@@ -89,6 +89,10 @@ class Stack:
                 x, y, z = member.reach((x, y, z), spacing)
         return x, y, z
 
+    def reach_in_time(self, length: int) -> int:
+        """Return the frames to read beyond each end of a window, so that what moves in time shows what was truly there."""
+        return sum(member.reach_in_time(length) for member in self.transforms)
+
 
 def build_transforms(
     spec: Literal["default", "none"] | Sequence[Named],

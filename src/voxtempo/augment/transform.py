@@ -52,6 +52,10 @@ class Transform(ABC):
     def apply(self, image: Image, label: Label | None, params: Params) -> tuple[Image, Label | None]:
         """Return the changed ``image`` (t, x, y, z, c) float32 and ``label`` (x, y, z); modifies no argument."""
 
+    def reach_in_time(self, length: int) -> int:
+        """Return how many frames beyond each end of a window of ``length`` frames the change may look at."""
+        return 0
+
 
 transforms: Registry[type[Transform]] = Registry("augmentation", "voxtempo.augment")
 

@@ -37,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
     from voxtempo import cohort as room
     from voxtempo.cli.console import Console
     from voxtempo.errors import StudyError, VoxTempoError
-    from voxtempo.learning.choices import check_choices, check_fit, leave_out_events
+    from voxtempo.learning.choices import check_choices, check_fit
+    from voxtempo.learning.window_choices import leave_out_events
     from voxtempo.planning import explain, plan_study
 
     if args.schema:

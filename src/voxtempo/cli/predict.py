@@ -16,7 +16,7 @@ def add(subparsers: Any) -> None:
         "predict",
         help="native-space label maps, probabilities, values (CSV + JSON)",
         description="Predict new scans. Writes DIR/predictions.csv and .json, for segmentation DIR/<id>.nii.gz on each scan's "
-        "own grid, for series DIR/<id>_course.csv with the decision over time. A scan that fails "
+        "own grid, for series DIR/<id>_course.csv and .png with the decision over time. A scan that fails "
         "costs no other: the exit status is then 1, or 2 if none could be predicted.",
     )
     parser.add_argument("run_folder", metavar="RUN", type=Path, help="run folder")

@@ -3,7 +3,7 @@
 Study files, tables and BIDS folders, events, cases, duplicates, splits, and what can be wrong with all of them.
 """
 
-from voxtempo.cohort.build import build_cohort, truth_of
+from voxtempo.cohort.build import build_cohort
 from voxtempo.cohort.case import Case, Cohort, Event, Fold
 from voxtempo.cohort.consistency import GeometryReport, check_geometry
 from voxtempo.cohort.duplicates import (
@@ -20,9 +20,11 @@ from voxtempo.cohort.masks import check_masks
 from voxtempo.cohort.problem import Problem, by_severity, refuse_errors
 from voxtempo.cohort.proposal import Proposal
 from voxtempo.cohort.propose import propose_study
-from voxtempo.cohort.splits import check_folds, make_folds, read_split, refuse_leaks, write_split
+from voxtempo.cohort.split_file import read_split, write_split
+from voxtempo.cohort.splits import check_folds, make_folds, refuse_leaks
 from voxtempo.cohort.study import Named, Split, Study
 from voxtempo.cohort.summary import summarise
+from voxtempo.cohort.truths import truth_of
 
 __all__ = [
     "Case",

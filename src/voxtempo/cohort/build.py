@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,13 +9,13 @@ from pathlib import Path
 from voxtempo.cohort.bids import read_bids
 from voxtempo.cohort.case import Case, Cohort, Event
 from voxtempo.cohort.events import read_events
-from voxtempo.cohort.masks import census_labels
-from voxtempo.cohort.natural import natural
 from voxtempo.cohort.problem import Problem, few
 from voxtempo.cohort.shuffle import shuffle_truth
 from voxtempo.cohort.study import Study
 from voxtempo.cohort.table import Row, Table, choose_rows, fill, is_missing, read_table, repeated
-from voxtempo.errors import CohortError, StudyError
+from voxtempo.cohort.truths import with_classes, with_targets
+from voxtempo.errors import CohortError, VoxTempoError
+from voxtempo.scans import read_header
 
 Flow = list[tuple[str, int, int]]
 
@@ -66,10 +65,10 @@ def build_cohort(study: Study) -> Cohort:
     flow.append(("with all files", *_count(rows, study)))
     cases = [_case(study, row, found) for row, found in zip(rows, files, strict=True)]
     if section.target.mask is None and section.target.events is None:
-        cases = _with_targets(study, cases, problems)
+        cases = with_targets(study, cases, problems)
         flow.append(("with known truth", len(cases), len({case.subject for case in cases})))
     cohort = Cohort(tuple(cases), series=section.series, others=section.target.others == "background", flow=tuple(flow))
-    cohort = _with_classes(study, cohort, problems)
+    cohort = with_classes(study, cohort, problems)
     if section.target.shuffle is not None:
         cohort = shuffle_truth(cohort, section.target.shuffle)
         message = f"the truth is permuted (seed {section.target.shuffle}): results show what chance looks like."
@@ -176,7 +175,10 @@ def _case(study: Study, row: Row, files: Files) -> Case:
     events: tuple[Event, ...] = ()
     if files.events is not None:
         assert section.target.column is not None
-        events = read_events(files.events, section.target.column)
+        window = study.sample.window if study.sample is not None else None
+        rest = window.rest if window is not None else None
+        end = None if rest is None else _duration(files, row, section.series)
+        events = read_events(files.events, section.target.column, rest, end)
     return Case(
         id=row.values[section.id],
         subject=_subject(row, study),
@@ -191,88 +193,12 @@ def _case(study: Study, row: Row, files: Files) -> Case:
     )
 
 
-def _with_targets(study: Study, cases: Sequence[Case], problems: list[Problem]) -> list[Case]:
-    column = study.cohort.target.column
-    assert column is not None
-    unknown = [case for case in cases if is_missing(case.row[column])]
-    if unknown:
-        message = f"{len(unknown)} of {len(cases)} cases have no {column}: {few([case.id for case in unknown])}."
-        if study.cohort.missing == "refuse" or len(unknown) == len(cases):
-            raise CohortError(f"{message} Fill in the column, or leave such cases out with 'cohort.missing: skip'.")
-        problems.append(Problem("warning", column, f"Left out: {message}"))
-    left_out = {case.id for case in unknown}
-    known = [case for case in cases if case.id not in left_out]
-    if study.task == "regress":
-        return _numbers(known, column)
-    return [replace(case, target=case.row[column]) for case in known]
-
-
-def _numbers(cases: Sequence[Case], column: str) -> list[Case]:
-    values: dict[str, float] = {}
-    faults: list[str] = []
-    for case in cases:
-        try:
-            value = float(case.row[column])
-        except ValueError:
-            value = math.nan
-        values[case.id] = value
-        if not math.isfinite(value):
-            faults.append(f"{case.id} ('{case.row[column]}')")
-    if faults:
-        raise CohortError(
-            f"cohort.target.column: 'regress' needs numbers in '{column}', but {len(faults)} cases hold others: "
-            f"{few(faults)}. Correct them, leave them out with 'cohort.where', or use 'task: classify'."
-        )
-    if len(set(values.values())) < 2:
-        raise CohortError(f"cohort.target.column: every case has the same '{column}'; there is nothing to learn.")
-    return [replace(case, target=values[case.id]) for case in cases]
-
-
-def _with_classes(study: Study, cohort: Cohort, problems: list[Problem]) -> Cohort:
-    target = study.cohort.target
-    if study.task == "segment":
-        return replace(cohort, labels=dict(sorted((target.labels or census_labels(cohort)).items())))
-    if study.task == "regress":
-        if target.events is not None:
-            raise StudyError("task 'regress' needs a target with a 'column' of the table; 'events' go with 'classify'.")
-        return cohort
-    if target.events is not None and target.classes is not None:
-        cohort = _only_events(cohort, target.classes, problems)
-    present = {label for case in cohort for label in truth_of(case)}
-    classes = tuple(target.classes or sorted(present, key=natural))
-    absent = [name for name in classes if name not in present]
-    unnamed = sorted(present - set(classes), key=natural)
-    if absent:
-        raise CohortError(
-            f"cohort.target.classes: no case is {few(absent)}. The cohort holds: {few(sorted(present), 12)}."
-        )
-    if unnamed:
-        raise CohortError(
-            f"cohort.target.classes leaves out {few(unnamed)}, which '{target.column}' holds. Name them too, "
-            "or choose rows with 'cohort.where'."
-        )
-    if len(classes) < 2:
-        raise CohortError(f"Classifying needs two classes or more; every truth in '{target.column}' is {few(classes)}.")
-    for name in classes:
-        subjects = {case.subject for case in cohort if name in truth_of(case)}
-        if len(subjects) == 1:
-            message = (
-                f"class '{name}' comes from one subject only ({min(subjects)}): it can be trained or tested, not both."
-            )
-            problems.append(Problem("warning", "cohort.target", message))
-    return replace(cohort, classes=classes)
-
-
-def _only_events(cohort: Cohort, classes: Sequence[str], problems: list[Problem]) -> Cohort:
-    others = sorted({event.label for case in cohort for event in case.events} - set(classes), key=natural)
-    if others:
-        problems.append(Problem("note", "cohort.target.classes", f"Events of other kinds are not used: {few(others)}."))
-    cases = tuple(replace(case, events=tuple(e for e in case.events if e.label in classes)) for case in cohort)
-    return replace(cohort, cases=cases)
-
-
-def truth_of(case: Case) -> tuple[str, ...]:
-    """Return the class names of a case: its own, or one for each of its events."""
-    if case.target is not None:
-        return (str(case.target),)
-    return tuple(event.label for event in case.events)
+def _duration(files: Files, row: Row, series: str | None) -> float | None:
+    """Return the seconds that a series lasts, by its header; None where that cannot be known."""
+    path = next(iter(files.scans.values()))
+    try:
+        header = read_header(path, series=series if path.is_dir() else None)
+    except (VoxTempoError, OSError):  # told by the check of headers, with all others
+        return None
+    time = header.repetition_time or row.repetition_time
+    return None if time is None else header.volumes * time

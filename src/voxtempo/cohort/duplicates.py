@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from voxtempo.cohort.build import truth_of
 from voxtempo.cohort.case import Case, Cohort
 from voxtempo.cohort.facts import Fact, Progress, gather
 from voxtempo.cohort.natural import natural
 from voxtempo.cohort.problem import Problem, few
+from voxtempo.cohort.truths import truth_of
 from voxtempo.scans import Scan, pixel_hash, read_scan
 from voxtempo.scans.nifti import open_nifti
 

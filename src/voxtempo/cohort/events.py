@@ -11,14 +11,18 @@ from voxtempo.cohort.problem import few
 from voxtempo.cohort.table import is_missing, read_table
 from voxtempo.errors import CohortError
 
+SHORTEST_REST = 1e-3  # seconds; less between two events is a rounding error
 
-def read_events(path: Path, column: str) -> tuple[Event, ...]:
+
+def read_events(path: Path, column: str, rest: str | None = None, end: float | None = None) -> tuple[Event, ...]:
     """Return the events of one series, sorted by onset.
 
     Parameters
     ----------
     path : TSV or CSV with ``onset`` and ``duration`` in seconds from the first volume.
     column : the column with each event's label. Rows without a label (n/a) are left out.
+    rest : label of further events: the stretches of time of which no row of the table says anything.
+    end : of the series in seconds, for the last of those stretches (None: unknown, it has none).
 
     Raises
     ------
@@ -29,10 +33,11 @@ def read_events(path: Path, column: str) -> tuple[Event, ...]:
     for name, key in (("onset", "onset"), ("duration", "duration"), (column, "cohort.target.column")):
         table.require(name, key)
     events: list[Event] = []
+    unlabelled: list[Event] = []
     faults: list[str] = []
     for row in table.rows:
         label = row.values[column]
-        if is_missing(label):
+        if is_missing(label) and rest is None:
             continue
         onset = _seconds(row.values["onset"], math.nan)
         duration = _seconds(row.values["duration"], 0.0)
@@ -41,10 +46,29 @@ def read_events(path: Path, column: str) -> tuple[Event, ...]:
         elif not (math.isfinite(duration) and duration >= 0):
             faults.append(f"line {row.line}: duration '{row.values['duration']}'")
         else:
-            events.append(Event(onset, duration, label))
+            (unlabelled if is_missing(label) else events).append(Event(onset, duration, label))
     if faults:
         raise CohortError(f"{path}: onset and duration are numbers of seconds; found {few(faults)}.")
+    if rest is not None:
+        events += gaps([*events, *unlabelled], rest, end)
     return tuple(sorted(events, key=lambda event: (event.onset, event.duration, event.label)))
+
+
+def gaps(events: Sequence[Event], label: str, end: float | None) -> list[Event]:
+    """Return the stretches between the events, from 0 to ``end`` seconds (None: to the last event), as events.
+
+    >>> [(g.onset, g.duration) for g in gaps([Event(4.0, 2.0, "a"), Event(5.0, 3.0, "b"), Event(30.0, 1.0, "a")], "rest", 20.0)]
+    [(0.0, 4.0), (8.0, 12.0)]
+    """
+    found: list[Event] = []
+    until, last = 0.0, math.inf if end is None else end
+    spans = sorted((event.onset, event.onset + event.duration) for event in events)
+    for onset, stop in spans if end is None else [*spans, (end, end)]:
+        length = min(onset, last) - until
+        if length > SHORTEST_REST:
+            found.append(Event(until, length, label))
+        until = max(until, stop)
+    return found
 
 
 def _seconds(text: str, missing: float) -> float:

@@ -14,6 +14,7 @@ from voxtempo.cohort.study import Named, Section, Study
 from voxtempo.errors import StudyError
 
 LARGEST = 1_000_000
+FILES = (".nii", ".nii.gz", ".csv", ".tsv", ".safetensors", ".h5", ".keras")  # that an option may name
 
 
 def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
@@ -173,7 +174,21 @@ def _absolute(study: Study, folder: Path) -> Study:
         file, colon, function = network.python.rpartition(":")
         if colon:
             network = network.model_copy(update={"python": f"{_resolve(folder, file)}:{function}"})
-    return study.model_copy(update={"cohort": section.model_copy(update=found), "network": network})
+    network = network.model_copy(update=_with_files(folder, network.options))
+    prepare = study.prepare
+    if prepare is not None:
+        prepare = [item.model_copy(update={"options": _with_files(folder, item.options)}) for item in prepare]
+    update = {"cohort": section.model_copy(update=found), "network": network, "prepare": prepare}
+    return study.model_copy(update=update)
+
+
+def _with_files(folder: Path, value: Any) -> Any:
+    """Return the options of a registered thing with absolute paths: a text that ends as a file of ``FILES`` does is one."""
+    if isinstance(value, str):
+        return str(_resolve(folder, value)) if value.lower().endswith(FILES) else value
+    if isinstance(value, Mapping):
+        return {key: _with_files(folder, item) for key, item in value.items()}
+    return [_with_files(folder, item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _resolve(folder: Path, path: str | Path) -> Path:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from voxtempo.cohort.balance import divide, group_profiles, strata_of
-from voxtempo.cohort.build import truth_of
 from voxtempo.cohort.case import Case, Cohort, Fold
 from voxtempo.cohort.duplicates import DuplicateReport
 from voxtempo.cohort.natural import natural
 from voxtempo.cohort.problem import Problem, Severity, few
 from voxtempo.cohort.study import Split
-from voxtempo.cohort.table import is_missing, read_table
+from voxtempo.cohort.table import is_missing
+from voxtempo.cohort.truths import truth_of
 from voxtempo.errors import CohortError, LeakageError, did_you_mean
-from voxtempo.scans.atomic import atomic_file
 
 FOLDS = 5
 ROLES = ("train", "validation", "test")
@@ -33,7 +29,7 @@ def make_folds(cohort: Cohort, split: Split) -> tuple[Fold, ...]:
     cohort : best after ``join_duplicates``.
     split : with ``test``, one test set is drawn and fold K of the rest is the validation (without ``folds``, a single
         fold whose validation is ``split.validation`` of the rest). Without ``test``, fold K is the test and
-        ``split.validation`` of the rest selects. With ``column``, one value at a time is the test.
+        ``split.validation`` of the rest selects; 0: nobody does. With ``column``, one value at a time is the test.
 
     Returns
     -------
@@ -54,8 +50,10 @@ def make_folds(cohort: Cohort, split: Split) -> tuple[Fold, ...]:
         )
     groups = {case.group for case in cohort}
     if split.test is not None:
-        _enough(groups, (split.folds or 2) + 1, f"a test set and {split.folds or 'train and validation'} folds")
-        (test_groups,) = _carve(cohort.cases, strata, [split.test], rng, left=split.folds or 2)
+        left = split.folds or (2 if split.validation else 1)
+        beside = f"{split.folds} folds" if split.folds else "training and validation" if left == 2 else "training"
+        _enough(groups, left + 1, f"a test set and {beside}")
+        (test_groups,) = _carve(cohort.cases, strata, [split.test], rng, left=left)
         test = _cases_in(cohort.cases, test_groups)
         rest = _cases_outside(cohort.cases, test_groups)
         if split.folds is None:
@@ -66,8 +64,11 @@ def make_folds(cohort: Cohort, split: Split) -> tuple[Fold, ...]:
             for i, part in enumerate(parts)
         )
     folds = split.folds or FOLDS
-    _enough(groups, max(folds, 4 if folds == 2 else 3), f"{folds} folds with training, validation and test")
-    parts = _carve(cohort.cases, strata, [1 / folds] * folds, rng, least=2 if folds == 2 else 1)
+    selects = split.validation > 0
+    least = 2 if folds == 2 and selects else 1
+    beside = "training, validation and test" if selects else "training and test"
+    _enough(groups, max(folds, least + 2 if selects else 2), f"{folds} folds with {beside}")
+    parts = _carve(cohort.cases, strata, [1 / folds] * folds, rng, least=least)
     return tuple(
         _fold(
             i,
@@ -86,6 +87,9 @@ def _fold(
     index: int, name: str, rest: Sequence[Case], test: Sequence[Case], strata: Strata, share: float,
     rng: np.random.Generator,
 ) -> Fold:  # fmt: skip
+    if share == 0:
+        _enough({case.group for case in rest}, 1, f"training beside the test of {name}")
+        return Fold(index, name, _ids(rest), (), _ids(test))
     _enough({case.group for case in rest}, 2, f"training and validation beside the test of {name}")
     (chosen,) = _carve(rest, strata, [share], rng)
     return Fold(index, name, _ids(_cases_outside(rest, chosen)), _ids(_cases_in(rest, chosen)), _ids(test))
@@ -167,6 +171,8 @@ def check_folds(cohort: Cohort, folds: Sequence[Fold]) -> tuple[Problem, ...]:
     """Return what a reader of the results should know: classes that a side lacks, cases on no side of a fold."""
     problems = []
     severities: dict[str, Severity] = {"train": "error", "validation": "note", "test": "warning"}
+    if not any(fold.validation for fold in folds):  # as asked for
+        del severities["validation"]
     for role, severity in severities.items():
         lacking: dict[str, list[str]] = {}
         for fold in folds:
@@ -221,37 +227,3 @@ def _refuse(members: dict[str, list[str]], sides: dict[str, str], fold: Fold, wh
             f"{fold.name}: {len(culprits)} {what} stand on two sides of the split: "
             f"{few(sorted(culprits, key=natural))}. Let VoxTempo make the split, or correct 'cohort.subject'."
         )
-
-
-def write_split(path: Path, cohort: Cohort, fold: Fold) -> Path:
-    """Write id, subject, group and role of every case as CSV; cases on no side have the role "left out"."""
-    roles = {case_id: role for role in ROLES for case_id in getattr(fold, role)}
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("id", "subject", "group", "role"))
-    for case in cohort:
-        writer.writerow((case.id, case.subject, case.group, roles.get(case.id, "left out")))
-    with atomic_file(path) as stream:
-        stream.write(text.getvalue().encode())
-    return path
-
-
-def read_split(path: Path, index: int = 0, name: str = "") -> Fold:
-    """Return the fold that ``write_split`` wrote.
-
-    Raises
-    ------
-    CohortError : no such file, or a role that is none.
-    """
-    table = read_table(path)
-    for column in ("id", "role"):
-        table.require(column, "split.csv")
-    sides: dict[str, list[str]] = {role: [] for role in (*ROLES, "left out")}
-    for row in table.rows:
-        if row.values["role"] not in sides:
-            raise CohortError(
-                f"{path}, line {row.line}: '{row.values['role']}' is no role. {did_you_mean(row.values['role'], sides)}"
-            )
-        sides[row.values["role"]].append(row.values["id"])
-    train, validation, test = (tuple(sorted(sides[role], key=natural)) for role in ROLES)
-    return Fold(index, name or f"fold {index}", train, validation, test)

@@ -130,6 +130,9 @@ class Window(Section):
     )
     align: Literal["events"] | None = Field(default=None, description="one window an event, starting at its onset")
     delay: float = Field(default=0.0, ge=0, description="seconds added to the onset (haemodynamic delay)")
+    jitter: int = Field(
+        default=0, ge=0, description="volumes by which training windows of events are moved at random, to either side"
+    )
     labels: Literal["majority", "pure"] | None = Field(
         default=None,
         description="with events that windows are not aligned to: a window has the label of most of its volumes, or only "
@@ -156,6 +159,8 @@ class Window(Section):
             raise ValueError(
                 "'frames' says which volumes make the window: 'align', 'labels', 'stride', 'dilation' do not go with it"
             )
+        if self.jitter and self.align is None:
+            raise ValueError("'jitter' moves the windows of 'align: events'; others lie anywhere with 'draw: random'")
         if self.align is not None and self.labels is not None:
             raise ValueError("'align: events' takes one window an event; 'labels' is for windows that are not aligned")
         if self.rest is not None and self.labels is None:
@@ -280,6 +285,12 @@ class Train(Section):
         default="none", description="weight of each class in the loss of a classifier"
     )
     dropout: float | None = Field(default=None, ge=0, lt=1, description="before the head's last layer (planned)")
+    select_voxels: int | None = Field(
+        default=None,
+        ge=1,
+        description="show the network only so many voxels, those that tell the truth of the training samples apart best "
+        "(F test); for scans that lie on one grid",
+    )
     foreground: float = Field(default=0.5, ge=0, le=1, description="share of patches centred on a label")
     seed: int = Field(default=0, ge=0, description="of weights, batches, augmentation and dropout")
     checkpoint_minutes: float = Field(default=5.0, gt=0, description="longest time between checkpoints inside an epoch")
@@ -334,6 +345,14 @@ class Study(Section):
         window = self.sample.window if self.sample else None
         if window is not None and (window.align or window.labels) and self.cohort.target.events is None:
             raise ValueError(f"'{'align: events' if window.align else 'labels'}' needs a target with 'events'")
+        if self.train.select_voxels and (self.task == "segment" or (self.sample and self.sample.patch)):
+            raise ValueError(
+                "'train.select_voxels' needs one truth a sample and samples on one grid: no labels, no patches"
+            )
+        if self.train.select_voxels and self.network.python is not None:
+            raise ValueError("'train.select_voxels' works with registered networks, not with 'network.python'")
+        if self.evaluate.windows != "mean" and self.task == "segment":
+            raise ValueError("'evaluate.windows' joins the answers of windows; label maps are stitched")
         if self.evaluate.windows == "vote" and self.task != "classify":
             raise ValueError("'evaluate.windows: vote' is for 'task: classify'; values are averaged ('mean')")
         if self.evaluate.by == "subject" and (self.task == "segment" or self.cohort.target.events is not None):

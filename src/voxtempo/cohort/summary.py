@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from voxtempo.cohort.build import truth_of
 from voxtempo.cohort.case import Case, Cohort, Fold
 from voxtempo.cohort.natural import natural
 from voxtempo.cohort.problem import Problem, by_severity
 from voxtempo.cohort.table import is_missing, number_in
+from voxtempo.cohort.truths import truth_of
 
 MANY_VALUES = 10
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxtempo.augment import Stack
-from voxtempo.feed.samplers import PatchSampler, Position, Sampler
+from voxtempo.feed.sampler import Position, Sampler
+from voxtempo.feed.samplers import PatchSampler
 from voxtempo.feed.source import FeedCase
 
 
@@ -50,6 +51,8 @@ class Batches:
     kind : the network's input: "slice", "volume" or "series".
     task : "classify", "regress" or "segment", which decides what the target is.
     augment : random changes, or None.
+    spare : frames that random changes find before and after those of a training sample, and that are cut off afterwards:
+        what is shifted or stretched in time shows what truly came before and after.
     seed : the only source of randomness.
     workers : threads that make batches ahead.
     """
@@ -63,6 +66,7 @@ class Batches:
         kind: str,
         task: str,
         augment: Stack | None = None,
+        spare: int = 0,
         seed: int = 0,
         workers: int = 2,
     ) -> None:
@@ -72,6 +76,7 @@ class Batches:
         self.kind = kind
         self.task = task
         self.augment = augment
+        self.spare = spare
         self.seed = seed
         self.workers = workers
         self._orders: dict[tuple[int, int], NDArray[np.int64]] = {}
@@ -81,6 +86,15 @@ class Batches:
     def samples(self) -> int:
         """Number of samples in one training pass."""
         return len(self._items)
+
+    @property
+    def targets(self) -> list[float | int | None]:
+        """The truth of every sample of one training pass, case by case."""
+        found: list[float | int | None] = []
+        for case in self.cases:
+            count = self.sampler.per_pass(case)
+            found += [p.target for p in self.sampler.cover(case)] if case.events else [case.target] * count
+        return found
 
     @property
     def steps(self) -> int:
@@ -125,7 +139,7 @@ class Batches:
         for number, (case_index, position) in enumerate(places):
             case = self.cases[case_index]
             image, label = self._sample(case, position, None if generators is None else generators[number])
-            images.append(as_input(image, self.kind))
+            images.append(as_input(self.sampler.finish(image), self.kind))
             if label is not None:
                 labels.append(label[:, :, 0] if self.kind == "slice" else label)
         target: NDArray[Any] | None = None
@@ -146,8 +160,10 @@ class Batches:
         if self.augment is None or rng is None:
             return self.sampler.read(case, position)
         if not isinstance(self.sampler, PatchSampler):
-            image, label = self.sampler.read(case, position)
-            return self.augment.apply(image, label, self.augment.draw(rng, image.shape[1:4], case.spacing))
+            image, label = self.sampler.read(case, position, spare=self.spare)
+            params = self.augment.draw(rng, image.shape[1:4], case.spacing)
+            changed, moved = self.augment.apply(image, label, params)
+            return changed[self.spare : self.spare + len(position.frames)], moved
         # A patch is read with a margin, so that what rotates into it is anatomy and not emptiness.
         reach = self.augment.reach(position.size, case.spacing)
         margin = [-(-(far - near) // 2) for far, near in zip(reach, position.size, strict=True)]

@@ -1,13 +1,7 @@
-"""What one sample is: a whole volume, a patch, a slice or a window of time.
-
-A sampler answers three questions about a case: which fixed positions cover it (prediction), how many samples one
-training pass takes from it, and where the k-th of them lies. Reading is the same for all. Positions hold plain
-numbers, so that a sample is a function of (seed, epoch, index) and nothing else.
-"""
+"""Samplers of single volumes, and the choice among all: a whole volume, a patch, a slice or a window of time."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -17,47 +11,9 @@ from numpy.typing import NDArray
 
 from voxtempo.cohort.study import Sample
 from voxtempo.errors import StudyError
-from voxtempo.feed.source import FeedCase, read_box
-
-Box = tuple[int, int, int]
-
-
-@dataclass(frozen=True)
-class Position:
-    """Where a sample lies in its case (volumes in order, a box of voxels), and which row of the predictions it speaks for."""
-
-    unit: str
-    frames: tuple[int, ...]
-    start: Box
-    size: Box
-    target: float | int | None = None
-
-
-class Sampler(ABC):
-    """Turns cases into positions and positions into arrays (t, x, y, z, c)."""
-
-    @abstractmethod
-    def cover(self, case: FeedCase) -> list[Position]:
-        """Return the fixed positions that together show the whole case."""
-
-    def per_pass(self, case: FeedCase) -> int:
-        """Return how many samples one training pass takes from the case."""
-        return len(self.cover(case))
-
-    def draw(self, case: FeedCase, index: int, rng: np.random.Generator) -> Position:
-        """Return the position of the ``index``-th training sample of a pass."""
-        return self.cover(case)[index]
-
-    def read(
-        self, case: FeedCase, position: Position, margin: Box = (0, 0, 0)
-    ) -> tuple[NDArray[np.float32], NDArray[np.int32] | None]:
-        """Return image (t, x, y, z, c) and label map (x, y, z) or None, enlarged by ``margin`` voxels on each side."""
-        start = [s - m for s, m in zip(position.start, margin, strict=True)]
-        size = [n + 2 * m for n, m in zip(position.size, margin, strict=True)]
-        image = read_box(case.image, position.frames, start, size)
-        if case.mask is None:
-            return image, None
-        return image, read_box(case.mask, (0,), start, size)[0, ..., 0].astype(np.int32)
+from voxtempo.feed.sampler import Box, Position, Sampler
+from voxtempo.feed.source import FeedCase
+from voxtempo.feed.windows import WindowSampler
 
 
 def _static(case: FeedCase) -> tuple[int, ...]:
@@ -197,7 +153,7 @@ class SliceSampler(Sampler):
         return int(case.image.shape[1 + self.axis])
 
     def read(
-        self, case: FeedCase, position: Position, margin: Box = (0, 0, 0)
+        self, case: FeedCase, position: Position, margin: Box = (0, 0, 0), spare: int = 0
     ) -> tuple[NDArray[np.float32], NDArray[np.int32] | None]:
         """Return the slice with the sliced axis moved to z."""
         image, label = super().read(case, position)
@@ -205,79 +161,6 @@ class SliceSampler(Sampler):
         if label is not None:
             label = np.ascontiguousarray(np.moveaxis(label, self.axis, 2))
         return image, label
-
-
-@dataclass(frozen=True)
-class WindowSampler(Sampler):
-    """Windows of consecutive volumes: tiled over the series, or one an event.
-
-    Parameters
-    ----------
-    length : volumes in a window.
-    shape : (x, y, z) of every series.
-    stride : volumes between tiled windows.
-    events : take one window an event, starting ``delay`` seconds after its onset.
-    delay : seconds.
-    """
-
-    length: int
-    shape: Box
-    stride: int
-    events: bool = False
-    delay: float = 0.0
-
-    def cover(self, case: FeedCase) -> list[Position]:
-        """Return the windows of the case, in time's order."""
-        self._check(case)
-        if self.events:
-            return [self._at(case, self._start(case, e.onset), e.unit, e.target) for e in case.events]
-        last = case.image.shape[0] - self.length
-        starts = list(range(0, last + 1, self.stride))
-        if starts[-1] != last:
-            starts.append(last)
-        return [self._at(case, start, case.id, case.target) for start in starts]
-
-    def draw(self, case: FeedCase, index: int, rng: np.random.Generator) -> Position:
-        """Return the ``index``-th event's window, or a window at a random time."""
-        if self.events:
-            return self.cover(case)[index]
-        self._check(case)
-        start = int(rng.integers(0, case.image.shape[0] - self.length + 1))
-        return self._at(case, start, case.id, case.target)
-
-    def track(self, case: FeedCase, stride: int = 1) -> list[Position]:
-        """Return windows at every ``stride`` volumes whatever the events, for a time course of the decision."""
-        self._check(case)
-        return [
-            self._at(case, start, case.id, None) for start in range(0, case.image.shape[0] - self.length + 1, stride)
-        ]
-
-    def _at(self, case: FeedCase, start: int, unit: str, target: float | int | None) -> Position:
-        return Position(unit, tuple(range(start, start + self.length)), (0, 0, 0), self.shape, target)
-
-    def _start(self, case: FeedCase, onset: float) -> int:
-        if case.repetition_time is None:
-            raise StudyError(f"{case.id} has no repetition time, so events in seconds cannot be placed")
-        start = round((onset + self.delay) / case.repetition_time)
-        last = case.image.shape[0] - self.length
-        if start - last > self.length // 2:
-            raise StudyError(
-                f"{case.id}: the event at {onset:g} s with {self.delay:g} s delay starts {start - last} volumes after the "
-                f"last window of {self.length} volumes that fits. Shorten the window or remove the event."
-            )
-        return int(np.clip(start, 0, last))
-
-    def _check(self, case: FeedCase) -> None:
-        if case.image.shape[1:4] != self.shape:
-            raise StudyError(
-                f"{case.id} is {case.image.shape[1:4]} voxels after preparation, but the network takes volumes of "
-                f"{self.shape}. Give every series one shape in 'prepare' (crop_pad, resample or resize)."
-            )
-        if case.image.shape[0] < self.length:
-            raise StudyError(
-                f"{case.id} has {case.image.shape[0]} volumes, fewer than the window's {self.length}. "
-                "Shorten 'sample.window.length' or leave this series out."
-            )
 
 
 def make_sampler(sample: Sample, shape: Box, *, foreground: float = 0.5, overlap: float = 0.5) -> Sampler:
@@ -289,8 +172,5 @@ def make_sampler(sample: Sample, shape: Box, *, foreground: float = 0.5, overlap
         plane = [n for i, n in enumerate(shape) if i != axis]
         return SliceSampler(axis, (plane[0], plane[1]))
     if sample.window is not None:
-        window = sample.window
-        return WindowSampler(
-            window.length, shape, window.stride or window.length, window.align == "events", window.delay
-        )
+        return WindowSampler(sample.window, shape)
     return VolumeSampler(shape)

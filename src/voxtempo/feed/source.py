@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from voxtempo.scans.half import as_float32
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,12 @@ class Voxels:
 
     def read(self, frames: Sequence[int], box: tuple[slice, slice, slice]) -> NDArray[np.float32]:
         """Return the values of some volumes, inside the array's bounds, as float32, touching only what is asked for."""
-        first, last = frames[0], frames[-1]
-        evenly = len(frames) == 1 or (
-            frames[1] > first and tuple(frames) == tuple(range(first, last + 1, frames[1] - first))
-        )
-        time = slice(first, last + 1, frames[1] - first if len(frames) > 1 else 1) if evenly else list(frames)
-        piece = self.array[time][(slice(None), *box)].astype(np.float32)
+        step = even_step(frames)
+        if step > 0:
+            stored = self.array[(slice(frames[0], frames[-1] + 1, step), *box)]
+        else:
+            stored = np.stack([self.array[(frame, *box)] for frame in frames])
+        piece = as_float32(stored)
         if self.scale != 1.0:
             piece *= np.float32(self.scale)
         if self.offset != 0.0:
@@ -40,11 +42,12 @@ class Voxels:
 
 @dataclass(frozen=True)
 class FeedEvent:
-    """An event with its truth as a number; ``unit`` names its row in the predictions."""
+    """An event with its truth as a number; ``unit`` names its row in the predictions; onset and duration are seconds."""
 
     unit: str
     onset: float
     target: float | int
+    duration: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,9 @@ class FeedCase:
     spacing : mm along x, y, z.
     mask : label map (1, x, y, z, 1), or None.
     target : class index or (standardised) number of the whole case, or None.
-    events : truths in time, for windows aligned to events.
+    events : truths in time, for windows that belong to events.
     repetition_time : seconds between volumes, or None.
+    row : every column of the case's row in the table, for windows whose volumes a column names.
     """
 
     id: str
@@ -69,6 +73,19 @@ class FeedCase:
     target: float | int | None = None
     events: tuple[FeedEvent, ...] = ()
     repetition_time: float | None = None
+    row: Mapping[str, str] = field(default_factory=dict)
+
+
+def even_step(frames: Sequence[int]) -> int:
+    """Return the number of volumes from one frame to the next if it is always the same and above 0, else 0.
+
+    >>> even_step((3, 5, 7)), even_step((3,)), even_step((0, 0, 1)), even_step((9, 0))
+    (2, 1, 0, 0)
+    """
+    if len(frames) == 1:
+        return 1
+    step = frames[1] - frames[0]
+    return step if step > 0 and tuple(frames) == tuple(range(frames[0], frames[-1] + 1, step)) else 0
 
 
 def read_box(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,14 @@ from voxtempo.cohort.study import Study
 from voxtempo.feed import Batches, FeedCase, Position, Sampler, WindowSampler, make_sampler
 from voxtempo.feed.batches import as_input
 from voxtempo.inference.answer import Answer
+from voxtempo.inference.windows import join_windows
+from voxtempo.learning.attention_pooling import AttentionPooling, describer
 from voxtempo.learning.fit import predict_full
 from voxtempo.learning.recipe import Recipe
 from voxtempo.learning.tasks import LearningTask
 
 Probabilities = NDArray[np.float32]
+Said = tuple[Probabilities, NDArray[np.float64] | None]
 
 
 class Predictor:
@@ -27,10 +31,18 @@ class Predictor:
     models : Keras models that give logits.
     recipes : of each model, in the same order. Models of one study share shape and classes.
     study : complete.
+    poolings : of each model where the study joins windows by learned weights, else empty.
     """
 
-    def __init__(self, models: Sequence[Any], recipes: Sequence[Recipe], study: Study) -> None:
+    def __init__(
+        self,
+        models: Sequence[Any],
+        recipes: Sequence[Recipe],
+        study: Study,
+        poolings: Sequence[AttentionPooling] = (),
+    ) -> None:
         self.models = tuple(models)
+        self.poolings = tuple(poolings)
         self.recipe = recipes[0]
         self.tasks: tuple[LearningTask, ...] = tuple(recipe.learning_task for recipe in recipes)
         self.study = study
@@ -71,48 +83,66 @@ class Predictor:
         sampler = self.sampler(case)
         if self.study.task == "segment":
             return Answer(case.id, probabilities=self._stitch(case, sampler))
-        sums: dict[str, list[Probabilities]] = {}
+        said: dict[str, list[Said]] = {}
         targets: dict[str, Any] = {}
-        for position, said in self._say(case, sampler):
-            sums.setdefault(position.unit, []).append(said)
+        for position, one in self._say(case, sampler):
+            said.setdefault(position.unit, []).append(one)
             targets[position.unit] = position.target
-        units = {unit: np.mean(said, axis=0).astype(np.float32) for unit, said in sums.items()}
-        return Answer(case.id, units, targets)
+        return Answer(case.id, {unit: self._join(several) for unit, several in said.items()}, targets)
 
     def course(self, case: FeedCase, stride: int = 1) -> Answer:
-        """Return the answer over time: one window every ``stride`` volumes, and their mean as the case's answer."""
+        """Return the answer over time: one window every ``stride`` volumes, and what they say together."""
         sampler = self.sampler(case)
         assert isinstance(sampler, WindowSampler)
         seconds = case.repetition_time or 1.0
-        points = []
+        points, together = [], []
         places = sampler.track(case, stride)
         for start in range(0, len(places), self._batch):
             group = places[start : start + self._batch]
-            images = np.stack([as_input(sampler.read(case, p)[0], self.recipe.kind) for p in group])
+            images = np.stack([as_input(sampler.finish(sampler.read(case, p)[0]), self.recipe.kind) for p in group])
             for position, said in zip(group, self._decode(images), strict=True):
                 middle = (position.frames[0] + position.frames[-1] + 1) / 2 * seconds
-                points.append((middle, said))
-        mean = np.mean([said for _, said in points], axis=0).astype(np.float32)
-        return Answer(case.id, {case.id: mean}, {case.id: case.target}, course=tuple(points))
+                points.append((middle, said[0]))
+                together.append(said)
+        return Answer(case.id, {case.id: self._join(together)}, {case.id: case.target}, course=tuple(points))
 
     @property
     def _batch(self) -> int:
         return self.study.train.batch or 1
 
-    def _say(self, case: FeedCase, sampler: Sampler) -> Iterator[tuple[Position, Probabilities]]:
-        """Yield every position of the case with its decoded answer."""
+    def _join(self, several: Sequence[Said]) -> Probabilities:
+        """Return what the windows (slices, events' windows) of one unit say together, as the study wants it."""
+        answers = np.stack([answer for answer, _ in several])
+        scores = [score for _, score in several]
+        return join_windows(answers, self.study.evaluate.windows, np.stack(scores) if self.poolings else None)  # type: ignore[arg-type]
+
+    def _say(self, case: FeedCase, sampler: Sampler) -> Iterator[tuple[Position, Said]]:
+        """Yield every position of the case with its decoded answer and, with learned weights, each model's score."""
         batches = Batches([case], sampler, batch=self._batch, kind=self.recipe.kind, task=self.study.task, workers=1)
         for batch in batches.cover():
             for (_, position), said in zip(batch.positions, self._decode(batch.image), strict=True):
                 yield position, said
 
-    def _decode(self, images: NDArray[np.float32]) -> Probabilities:
-        """Return (n, k) or (n, ..., k) answers, averaged over the models; a regression's value is (n, 1)."""
-        answers = []
-        for model, task in zip(self.models, self.tasks, strict=True):
-            said = task.decode(predict_full(model, images, self._batch))
+    @cached_property
+    def _describers(self) -> list[Any]:
+        return [describer(model) for model in self.models] if self.poolings else []
+
+    def _decode(self, images: NDArray[np.float32]) -> list[Said]:
+        """Return for each sample its answer (k,) or (..., k), averaged over the models, and its scores (models,).
+
+        A regression's value is (1,). Without learned weights the scores are None.
+        """
+        answers, scores = [], []
+        for place, (model, task) in enumerate(zip(self.models, self.tasks, strict=True)):
+            if self.poolings:
+                features, logits = self._describers[place](images, self._batch)
+                scores.append(self.poolings[place].scores(features))
+            else:
+                logits = predict_full(model, images, self._batch)
+            said = task.decode(logits)
             answers.append(said[:, None] if task.name == "regress" else said)
-        return np.mean(answers, axis=0, dtype=np.float32)
+        mean = np.stack(answers).mean(axis=0, dtype=np.float32)
+        return list(zip(mean, np.stack(scores, axis=1) if scores else [None] * len(mean), strict=True))
 
     def _stitch(self, case: FeedCase, sampler: Sampler) -> Probabilities:
         """Return (x, y, z, labels + 1): overlapping patches weighted by a Gaussian of their centre's distance."""
@@ -121,7 +151,7 @@ class Predictor:
         total = np.zeros((*shape, self.task.head.outputs), dtype=np.float32)
         weights = np.zeros(shape, dtype=np.float32)
         axis = "xyz".index(self.study.sample.slices.axis) if self.study.sample.slices is not None else None
-        for position, said in self._say(case, sampler):
+        for position, (said, _) in self._say(case, sampler):
             patch = said if said.ndim == 4 else said[:, :, None]
             if axis is not None:
                 patch = np.moveaxis(patch, 2, axis)

@@ -12,12 +12,14 @@ from voxtempo.cohort.study import Study
 from voxtempo.errors import RunError, StudyError
 from voxtempo.inference.predictor import Predictor
 from voxtempo.learning import backend
+from voxtempo.learning.attention_pooling import AttentionPooling
 from voxtempo.learning.recipe import Recipe
 from voxtempo.learning.tasks import LearningTask
 from voxtempo.learning.weights import read_weights
 from voxtempo.prepare import Step, build_steps
 
 STUDY, NETWORK, WEIGHTS, MANIFEST = "study.yaml", "network.json", "weights.safetensors", "manifest.json"
+POOLING = "pooling.safetensors"
 
 
 class Run:
@@ -103,10 +105,12 @@ class Run:
     def predictor(self) -> Predictor:
         """The network(s) with their weights (the framework is loaded now)."""
         backend.start(self.study.train.seed)
-        models = []
+        models, poolings = [], []
         for member, recipe in zip(self.members, self.recipes, strict=True):
             models.append(_load(member, recipe))
-        return Predictor(models, self.recipes, self.study)
+            if self.study.evaluate.windows == "attention":
+                poolings.append(AttentionPooling.load(member / POOLING))
+        return Predictor(models, self.recipes, self.study, poolings)
 
 
 def _load(member: Path, recipe: Recipe) -> Any:

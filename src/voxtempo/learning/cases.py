@@ -28,8 +28,12 @@ def feed_case(case: Case, prepared: PreparedCase, task: LearningTask) -> FeedCas
         if prepared.mask is None or not isinstance(task, SegmentTask)
         else _label_indices(case, prepared.mask, task),
         target=task.encode(case.target),
-        events=tuple(FeedEvent(event_unit(case.id, e.onset), e.onset, task.encode(e.label)) for e in case.events),  # type: ignore[arg-type]
+        events=tuple(
+            FeedEvent(event_unit(case.id, event.onset), event.onset, task.encode(event.label), event.duration)  # type: ignore[arg-type]
+            for event in case.events
+        ),
         repetition_time=image.repetition_time or case.repetition_time,
+        row=case.row,
     )
 
 

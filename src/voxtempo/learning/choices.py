@@ -5,9 +5,7 @@ Nothing here loads a framework, so ``voxtempo check`` finds in a second what tra
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from voxtempo.augment import build_transforms
@@ -16,8 +14,8 @@ from voxtempo.cohort.problem import few
 from voxtempo.errors import VoxTempoError, did_you_mean
 from voxtempo.learning.losses import choose_loss
 from voxtempo.learning.recipe import input_kind
+from voxtempo.learning.window_choices import check_windows, foresee_cohort
 from voxtempo.networks import networks
-from voxtempo.planning import Foreseen, foresee
 
 
 def check_choices(study: Study, cohort: Cohort) -> tuple[Problem, ...]:
@@ -29,7 +27,7 @@ def check_choices(study: Study, cohort: Cohort) -> tuple[Problem, ...]:
     cohort : knows the classes and labels.
     """
     train = study.train
-    problems = [*_tried("network", lambda: _refuse_network(study)), *_weights(study, cohort)]
+    problems = [*_tried("network", lambda: _refuse_network(study)), *_weights(study, cohort), *_selection(study)]
     section = train.loss
     name, options = (section.name, section.options) if section is not None else (None, None)
     problems += _tried("train.loss", lambda: choose_loss(study.task, name, options))
@@ -51,7 +49,7 @@ def check_fit(study: Study, cohort: Cohort, geometry: GeometryReport) -> tuple[P
     problems = list(check_choices(study, cohort))
     name = study.network.name
     if name is not None and not problems:
-        kind = input_kind(study.sample.kind, _foreseen(study, cohort, geometry).flat)
+        kind = input_kind(study.sample.kind, foresee_cohort(study, cohort, geometry).flat)
         if networks[name].input != kind:
             fitting = [
                 other for other in networks if networks[other].input == kind and study.task in networks[other].tasks
@@ -61,52 +59,8 @@ def check_fit(study: Study, cohort: Cohort, geometry: GeometryReport) -> tuple[P
                 f"Networks that {study.task} from {_several(kind)}: {', '.join(fitting) or 'none yet'}."
             )
             problems.append(Problem("error", "network", message))
-    problems += _mixed_times(_foreseen(study, cohort, geometry), cohort)
-    window = study.sample.window
-    if window is not None and not (window.align or window.labels) and any(case.events for case in cohort):
-        message = (
-            "the truth is events: add 'align: events' (a window an event) or 'labels: pure' (windows inside events)."
-        )
-        problems.append(Problem("error", "sample.window", message))
-    lost = _lost_events(study, cohort, geometry)
-    if lost and window is not None and study.cohort.missing == "refuse":
-        message = (
-            f"{len(lost)} of {len(cohort)} cases have events that leave no window of {window.span} volumes inside the scan: "
-            f"{_told(lost, cohort)}. Correct the onsets, shorten the window, or leave such events out with "
-            "'cohort.missing: skip'."
-        )
-        problems.append(Problem("error", "cohort.target.events", message))
+    problems += check_windows(study, cohort, geometry)
     return tuple(problems)
-
-
-def leave_out_events(study: Study, cohort: Cohort, geometry: GeometryReport) -> tuple[Cohort, tuple[Problem, ...]]:
-    """Return the cohort without events that no window can hold, where ``cohort.missing: skip`` asks for it, and a warning.
-
-    Parameters
-    ----------
-    study : complete, as planned.
-    cohort, geometry : its cases and their headers.
-    """
-    if study.cohort.missing == "refuse":
-        return cohort, ()
-    lost = _lost_events(study, cohort, geometry)
-    if not lost:
-        return cohort, ()
-    cases = tuple(
-        replace(case, events=tuple(event for i, event in enumerate(case.events) if i not in lost.get(case.id, ())))
-        for case in cohort
-    )
-    message = f"Left out: events that leave no window inside the scan, in {len(lost)} cases: {_told(lost, cohort)}."
-    return replace(cohort, cases=cases), (Problem("warning", "cohort.missing", message),)
-
-
-def _told(lost: dict[str, list[int]], cohort: Cohort) -> str:
-    texts = []
-    for case_id, places in lost.items():
-        events = cohort[case_id].events
-        which = few([f"{events[i].label} at {events[i].onset:g} s" for i in places], 2)
-        texts.append(f"{case_id} ({len(places)} of {len(events)}: {which})")
-    return few(texts, 3)
 
 
 def _tried(where: str, attempt: Callable[[], object]) -> Iterator[Problem]:
@@ -167,47 +121,18 @@ def _weights(study: Study, cohort: Cohort) -> Iterator[Problem]:
             yield Problem("error", "train.class_weights", message)
 
 
-def _foreseen(study: Study, cohort: Cohort, geometry: GeometryReport) -> Foreseen:
-    headers = [next(iter(geometry.headers[case.id].values())) for case in cohort]
-    return foresee(
-        study.prepare or [],
-        [header.geometry for header in headers],
-        [header.volumes for header in headers],
-        len(study.cohort.scans),
-        [geometry.repetition_times.get(case.id) for case in cohort],
-    )
-
-
-def _mixed_times(foreseen: Foreseen, cohort: Cohort) -> Iterator[Problem]:
-    """Yield the complaint that series differ in their repetition time after preparation."""
-    known = [(case.id, t) for case, t in zip(cohort, foreseen.repetition_times, strict=True) if t is not None]
-    usual = Counter(round(t, 3) for _, t in known).most_common(2)
-    if foreseen.series and len(usual) > 1:
-        odd = [f"{case_id} ({t:.4g} s)" for case_id, t in known if round(t, 3) != usual[0][0]]
-        message = (
-            f"repetition times differ, so windows would last differently long: {usual[0][0]:g} s is usual, but not in "
-            f"{few(odd)}. Bring them to one with the step 'resample_time', or leave these out with 'cohort.where'."
-        )
-        yield Problem("error", "repetition time", message)
+def _selection(study: Study) -> Iterator[Problem]:
+    """Yield what asks for validation cases where the study has none."""
+    if study.split.validation > 0 or (study.split.test is not None and study.split.folds is not None):
+        return
+    for key, given, instead in (
+        ("keep", study.train.keep == "best", "'keep: last'"),
+        ("schedule", study.train.schedule == "plateau", "'schedule: cosine'"),
+    ):
+        if given:
+            message = f"this needs validation cases, but 'split.validation' is 0. Give some, or use {instead}."
+            yield Problem("error", f"train.{key}", message)
 
 
 def _several(kind: str) -> str:
     return kind if kind == "series" else f"{kind}s"
-
-
-def _lost_events(study: Study, cohort: Cohort, geometry: GeometryReport) -> dict[str, list[int]]:
-    """Return for each case the places of its events whose window would lie more than half outside the scan."""
-    window = study.sample.window if study.sample is not None else None
-    found: dict[str, list[int]] = {}
-    if window is None or window.align != "events":
-        return found
-    foreseen = _foreseen(study, cohort, geometry)
-    for case, volumes, seconds in zip(cohort, foreseen.volumes, foreseen.repetition_times, strict=True):
-        if not seconds or not volumes:
-            continue
-        starts = [round((event.onset + window.delay) / seconds) for event in case.events]
-        last, spare = volumes - window.span, window.span // 2
-        lost = [i for i, start in enumerate(starts) if start - last > spare or -start > spare]
-        if lost:
-            found[case.id] = lost
-    return found

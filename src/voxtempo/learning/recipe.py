@@ -28,6 +28,9 @@ class Recipe:
     kind : which of those three.
     task : what ``LearningTask.as_json`` returned.
     dropout, precision, seed : as the network was built.
+    select_voxels : whether the network begins with a mask of voxels.
+    repetition_time : seconds between the volumes of the series it was trained on; None for other inputs, where it is not
+        known, and where volumes are named by what they show ("end-diastole") and not by when they were taken.
     """
 
     name: str
@@ -40,6 +43,8 @@ class Recipe:
     seed: int = 0
     python: bool = False
     python_sha256: str = ""
+    repetition_time: float | None = None
+    select_voxels: bool = False
     version: int = field(default=1)
 
     @property
@@ -59,7 +64,7 @@ class Recipe:
         if not self.python:
             return build_network(
                 self.name, self.input_shape, head, self.options,
-                dropout=self.dropout, precision=self.precision, seed=self.seed,
+                dropout=self.dropout, precision=self.precision, seed=self.seed, select_voxels=self.select_voxels,
             )  # fmt: skip
         if self.python_sha256 != file_sha256(self.name):
             raise RunError(
@@ -89,6 +94,17 @@ class Recipe:
             raise RunError(f"{path} cannot be read: {error.strerror}. Is this the folder of a finished run?") from None
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise RunError(f"{path} is not the description of a network: {error}.") from None
+
+
+def other_time(trained: float | None, found: float | None) -> bool:
+    """Return whether a series has another repetition time (seconds) than a network was trained with, by more than 1 %.
+
+    One that is not known differs from none.
+
+    >>> other_time(2.0, 2.01), other_time(2.0, 2.5), other_time(2.0, None), other_time(None, 2.5)
+    (False, True, False, False)
+    """
+    return trained is not None and found is not None and abs(found - trained) > 0.01 * trained
 
 
 def file_sha256(spec: str) -> str:

@@ -8,32 +8,35 @@ from pathlib import Path
 from typing import Any
 
 from voxtempo.augment import build_transforms
-from voxtempo.cohort import truth_of
 from voxtempo.cohort.case import Case, Cohort, Fold
 from voxtempo.cohort.study import Sample, Study
 from voxtempo.errors import StudyError
 from voxtempo.feed import Batches, make_sampler
 from voxtempo.learning import backend
+from voxtempo.learning.attention_pooling import AttentionPooling, learn_pooling
 from voxtempo.learning.cases import feed_case
 from voxtempo.learning.checkpoints import Checkpoints, Progress
 from voxtempo.learning.fit import Watch, fit
 from voxtempo.learning.losses import build_loss
 from voxtempo.learning.optimisers import make_optimiser
 from voxtempo.learning.recipe import Recipe, file_sha256, input_kind
+from voxtempo.learning.selection import select_voxels
 from voxtempo.learning.statistics import refresher
 from voxtempo.learning.tasks import ClassifyTask, LearningTask, make_task
-from voxtempo.networks import resolve_precision
+from voxtempo.learning.window_choices import keeps_time
+from voxtempo.networks import networks, resolve_precision
 from voxtempo.prepare import PreparedCase
 from voxtempo.scans import Geometry
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A fitted network, how it can be built again, and how the fitting went."""
+    """A fitted network, how it can be built again, how the fitting went, and how its windows are weighed (if learned)."""
 
     model: Any
     recipe: Recipe
     progress: Progress
+    pooling: AttentionPooling | None = None
 
 
 def train_fold(
@@ -64,14 +67,6 @@ def train_fold(
     train_cases, validation_cases = cohort.only(fold.train), cohort.only(fold.validation)
     task = make_task(study, cohort, train_cases)
     recipe = make_recipe(study, task, prepared[fold.train[0]])
-    model = recipe.build()
-    model.compile(
-        optimizer=make_optimiser(study.train),
-        loss=_loss(study, task, train_cases),
-        jit_compile=backend.compile_whole_graph(),
-    )
-    model.optimizer.build(model.trainable_variables)
-    keras.utils.set_random_seed(study.train.seed)
 
     def batches(cases: Sequence[Case], training: bool) -> Batches:
         augment = build_transforms(
@@ -94,20 +89,35 @@ def train_fold(
             kind=recipe.kind,
             task=study.task,
             augment=augment if len(augment) else None,
+            spare=augment.reach_in_time(recipe.input_shape[0]) if recipe.kind == "series" else 0,
             seed=study.train.seed,
         )
 
+    training = batches(train_cases, training=True)
+    model = recipe.build()
+    if study.train.select_voxels is not None:
+        select_voxels(model, batches(train_cases, training=False), study.task, study.train.select_voxels)
+    model.compile(
+        optimizer=make_optimiser(study.train),
+        loss=_loss(study, task, training),
+        jit_compile=backend.compile_whole_graph(),
+    )
+    model.optimizer.build(model.trainable_variables)
+    keras.utils.set_random_seed(study.train.seed)
     progress = fit(
         model,
         task,
-        batches(train_cases, training=True),
+        training,
         batches(validation_cases, training=False) if validation_cases else None,
         study.train,
         Checkpoints(checkpoints),
         watch,
         refresher(model, batches(train_cases, training=False)),
     )
-    return Trained(model, recipe, progress)
+    pooling = None
+    if study.evaluate.windows == "attention":
+        pooling = learn_pooling(model, task, batches(train_cases, training=False))
+    return Trained(model, recipe, progress, pooling)
 
 
 def mirrored_axes(geometry: Geometry, sample: Sample) -> tuple[str, ...]:
@@ -135,12 +145,14 @@ def make_recipe(study: Study, task: LearningTask, example: PreparedCase) -> Reci
         axis = "xyz".index(sample.slices.axis)
         box = (*(n for i, n in enumerate(box) if i != axis), 1)
     space = box[:2] if kind == "slice" else box
-    time = (sample.window.length,) if sample.window is not None else ()
+    window = sample.window
+    time = (window.volumes,) if window is not None else ()
+    derived = 1 + len(window.derivatives) if window is not None else 1
     name = section.name or section.python or ""
     return Recipe(
         name=name,
-        options=section.options,
-        input_shape=(*time, *space, len(example.image.channels)),
+        options={**section.options, **_known_options(study, example)},
+        input_shape=(*time, *space, len(example.image.channels) * derived),
         kind=kind,
         task=task.as_json(),
         dropout=study.train.dropout or 0.0,
@@ -148,10 +160,34 @@ def make_recipe(study: Study, task: LearningTask, example: PreparedCase) -> Reci
         seed=study.train.seed,
         python=section.python is not None,
         python_sha256=file_sha256(name) if section.python is not None else "",
+        repetition_time=example.image.repetition_time if keeps_time(study) else None,
+        select_voxels=study.train.select_voxels is not None,
     )
 
 
-def _loss(study: Study, task: LearningTask, train: Sequence[Case]) -> Any:
+def _known_options(study: Study, example: PreparedCase) -> dict[str, Any]:
+    """Return the options of a network that the data answer, where the network has them and the study leaves them out.
+
+    ``repetition_time`` is the seconds between the frames of a window; ``coordinates`` are the centres (x, y, z in mm) of
+    the regions that the step ``parcellate`` made.
+    """
+    section = study.network
+    if section.name is None:
+        return {}
+    window = study.sample.window if study.sample is not None else None
+    seconds = example.image.repetition_time if keeps_time(study) else None
+    known: dict[str, Any] = {}
+    if window is not None and seconds is not None:
+        known["repetition_time"] = seconds * window.dilation
+    for step, decision in zip(study.prepare or [], example.decisions, strict=False):
+        if step.name == "parcellate" and decision.get("centres"):
+            known["coordinates"] = [list(centre) for centre in decision["centres"]]
+    options = (option.name for option in networks[section.name].options)
+    open_options = {name for name in options if section.options.get(name) is None}
+    return {name: value for name, value in known.items() if name in open_options}
+
+
+def _loss(study: Study, task: LearningTask, train: Batches) -> Any:
     """Return the Keras loss the study asks for, or its task's own."""
     section = study.train.loss
     name, options = (section.name, section.options) if section is not None else (None, None)
@@ -164,14 +200,14 @@ def _loss(study: Study, task: LearningTask, train: Sequence[Case]) -> Any:
     return build_loss(study.task, name, options, **planned)
 
 
-def _class_weights(study: Study, task: ClassifyTask, train: Sequence[Case]) -> list[float] | None:
+def _class_weights(study: Study, task: ClassifyTask, train: Batches) -> list[float] | None:
     """Return a weight for each class: balanced ones average 1 over the training samples."""
     wanted = study.train.class_weights
     if wanted == "none":
         return None
     if wanted == "balanced":
-        truths = [truth for case in train for truth in truth_of(case)]
-        counts = [max(1, truths.count(name)) for name in task.classes]
+        truths = train.targets
+        counts = [max(1, truths.count(place)) for place in range(len(task.classes))]
         return [len(truths) / (len(counts) * count) for count in counts]
     unknown = set(wanted) - set(task.classes)
     if unknown:

@@ -23,6 +23,7 @@ class Style:
 
     norm: Norm = "instance"
     activation: Activation = "leaky_relu"
+    slope: float = 0.01
 
     def normalise(self, x: Tensor) -> Tensor:
         """Normalise over the batch and space ("batch"), over space alone ("instance"), or not at all."""
@@ -35,9 +36,9 @@ class Style:
         return x
 
     def activate(self, x: Tensor) -> Tensor:
-        """Apply the activation; the leaky one has a slope of 0.01."""
+        """Apply the activation; the leaky one has ``slope`` below zero."""
         if self.activation == "leaky_relu":
-            return keras.layers.LeakyReLU(negative_slope=0.01)(x)
+            return keras.layers.LeakyReLU(negative_slope=self.slope)(x)
         return keras.layers.Activation(self.activation)(x)
 
 

@@ -58,7 +58,7 @@ def _refuse_misfits(card: Card, input_shape: tuple[int, ...], head: Head | None)
 
 
 def build_features(
-    name: str, input_shape: tuple[int, ...], options: dict[str, Any] | None = None
+    name: str, input_shape: tuple[int, ...], options: dict[str, Any] | None = None, select_voxels: bool = False
 ) -> tuple[Tensor, Features]:
     """Return the symbolic input and the features of a registered network, without a head.
 
@@ -67,12 +67,17 @@ def build_features(
     name : of a registered network.
     input_shape : without the batch, channels last: (x, y, c), (x, y, z, c) or (t, x, y, z, c).
     options : of the network.
+    select_voxels : begin with a mask of voxels, which training sets.
     """
     card = networks[name]
     _refuse_misfits(card, input_shape, None)
     checked = card.validate(options or {})
     inputs = keras.Input(tuple(input_shape), name="image")
-    return inputs, card.function(inputs, **checked)
+    if not select_voxels:
+        return inputs, card.function(inputs, **checked)
+    from voxtempo.networks.voxel_selection import NAME, VoxelSelection
+
+    return inputs, card.function(VoxelSelection(card.input == "series", name=NAME)(inputs), **checked)
 
 
 def build_network(
@@ -84,6 +89,7 @@ def build_network(
     dropout: float = 0.0,
     precision: Precision = "float32",
     seed: int = 0,
+    select_voxels: bool = False,
 ) -> keras.Model:
     """Build a registered network with a head.
 
@@ -96,6 +102,7 @@ def build_network(
     dropout : share of features dropped before the last layer in training.
     precision : "float32", "bfloat16" or "float16" computes in it, with float32 weights and logits.
     seed : of the weights; the same seed gives the same weights on one backend.
+    select_voxels : begin with a mask of voxels, which training sets.
 
     Returns
     -------
@@ -108,5 +115,5 @@ def build_network(
     """
     _refuse_misfits(networks[name], input_shape, head)
     with building(precision, seed):
-        inputs, features = build_features(name, input_shape, options)
+        inputs, features = build_features(name, input_shape, options, select_voxels)
         return keras.Model(inputs, head.attach(features, tuple(input_shape), dropout), name=name)

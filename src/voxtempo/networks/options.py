@@ -17,6 +17,9 @@ Count: TypeAlias = Annotated[int, Field(ge=1)]
 Widths: TypeAlias = Annotated[tuple[Count, ...], Field(min_length=1)]
 """Channels of one convolution, scale or level after another."""
 
+AnyWidths: TypeAlias = tuple[Count, ...]
+"""The same where there may be no convolution at all."""
+
 Share: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 """A fraction below one."""
 

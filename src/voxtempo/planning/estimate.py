@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from voxtempo.cohort.study import Study
+from voxtempo.cohort.study import Study, Window
+from voxtempo.planning.series_cost import series_cost
 
 GFLOPS_PER_CORE = {"segment": 110.0, "classify": 45.0, "regress": 45.0}
 """Sustained training throughput of one processor core with TensorFlow, 10^9 operations a second: U-Nets work on large
@@ -58,10 +59,9 @@ def estimate(study: Study, shape: Sequence[int], samples: int) -> Estimate:
     sample = list(study.sample.patch or shape)
     if study.sample.slices is not None:
         sample["xyz".index(study.sample.slices.axis)] = 1
-    repeats = study.sample.window.volumes if study.sample.window else 1
-    flop, values = _network_cost(study, sample, len(study.cohort.scans))
-    training_flop = 3 * flop * repeats
-    memory = 700 + 4 * 2.5 * values * repeats * study.train.batch / 2**20
+    flop, values = _sample_cost(study, study.sample.window, sample)
+    training_flop = 3 * flop
+    memory = 700 + 4 * 2.5 * values * study.train.batch / 2**20
     steps = study.train.steps or -(-samples // study.train.batch)
     seconds = (
         steps
@@ -71,6 +71,20 @@ def estimate(study: Study, shape: Sequence[int], samples: int) -> Estimate:
         / (GFLOPS_PER_CORE[study.task] * 1e9 * (os.cpu_count() or 1))
     )
     return Estimate(training_flop / 1e9, memory, seconds / 60, samples)
+
+
+def _sample_cost(study: Study, window: Window | None, shape: Sequence[int]) -> tuple[float, float]:
+    """Return the operations of one forward pass and the number of activations kept, for one sample."""
+    channels = len(study.cohort.scans)
+    if window is None:
+        return _network_cost(study, shape, channels)
+    channels *= 1 + len(window.derivatives)
+    network = study.network
+    known = series_cost(str(network.name), network.options, shape, window.volumes, channels)
+    if known is not None:
+        return known
+    flop, values = _network_cost(study, shape, channels)
+    return flop * window.volumes, values * window.volumes
 
 
 def _network_cost(study: Study, shape: Sequence[int], channels: int) -> tuple[float, float]:

@@ -4,65 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from voxtempo.cohort import GeometryReport, make_folds
+from voxtempo.cohort import GeometryReport
 from voxtempo.cohort.case import Cohort
 from voxtempo.cohort.problem import few
-from voxtempo.cohort.study import Named, NetworkSection, Sample, Study, Train, Window
+from voxtempo.cohort.study import Named, NetworkSection, Sample, Study, Window
 from voxtempo.errors import CohortError, StudyError
 from voxtempo.planning.estimate import Estimate, estimate
-from voxtempo.prepare import build_steps
+from voxtempo.planning.foresee import Foreseen, foresee
+from voxtempo.planning.training import plan_training, train_samples
 from voxtempo.scans import Geometry
 
 WHOLE_VOXELS = 200_000
 PATCH_VOXELS = 64**3
-ENOUGH_LABEL_MAPS = 10
-ENOUGH_SUBJECTS = 50
-
-
-@dataclass(frozen=True)
-class Foreseen:
-    """What preparation will give, known from headers alone.
-
-    ``shapes`` holds each case's (x, y, z) after preparation (an upper bound where a step depends on the voxels),
-    ``volumes`` its number of time points, ``repetition_times`` the seconds between them (None: unknown),
-    ``channels`` the number of contrasts.
-    """
-
-    shapes: tuple[tuple[int, int, int], ...]
-    volumes: tuple[int, ...]
-    channels: int
-    repetition_times: tuple[float | None, ...] = ()
-
-    @property
-    def largest(self) -> tuple[int, int, int]:
-        """The largest size along each axis."""
-        x, y, z = np.max(self.shapes, axis=0)
-        return int(x), int(y), int(z)
-
-    @property
-    def median(self) -> tuple[int, int, int]:
-        """The median size along each axis."""
-        x, y, z = np.median(self.shapes, axis=0)
-        return int(x), int(y), int(z)
-
-    @property
-    def one_shape(self) -> bool:
-        """Whether all cases will have the same shape."""
-        return len(set(self.shapes)) == 1
-
-    @property
-    def series(self) -> bool:
-        """Whether time is an axis of this cohort."""
-        return max(self.volumes) > 1
-
-    @property
-    def flat(self) -> bool:
-        """Whether every case is a single slice."""
-        return self.largest[2] == 1
 
 
 @dataclass(frozen=True)
@@ -72,25 +28,6 @@ class Plan:
     study: Study
     reasons: tuple[str, ...]
     estimate: Estimate
-
-
-def foresee(
-    named: Sequence[Named],
-    geometries: Sequence[Geometry],
-    volumes: Sequence[int],
-    channels: int,
-    repetition_times: Sequence[float | None] | None = None,
-) -> Foreseen:
-    """Return the shapes, and the time points, that the preparation steps will give."""
-    steps = build_steps(named)
-    shapes, times = [], []
-    for geometry, count, seconds in zip(geometries, volumes, repetition_times or [None] * len(volumes), strict=True):
-        for step in steps:
-            geometry = step.foresee(geometry)
-            count, seconds = step.foresee_time(count, seconds)
-        shapes.append(geometry.shape)
-        times.append((count, seconds))
-    return Foreseen(tuple(shapes), tuple(t for t, _ in times), channels, tuple(s for _, s in times))
 
 
 def complete(
@@ -130,9 +67,9 @@ def complete(
         )
         foreseen = foresee(named, geometries, volumes, channels, repetition_times)
     network = _plan_network(study, sample, foreseen, reasons)
-    train = _plan_training(study, cohort, sample, foreseen, reasons)
+    train = plan_training(study, cohort, sample, foreseen, reasons)
     done = study.model_copy(update={"prepare": named, "sample": sample, "network": network, "train": train})
-    return Plan(done, tuple(reasons), estimate(done, foreseen.largest, _train_samples(cohort, sample, foreseen)))
+    return Plan(done, tuple(reasons), estimate(done, foreseen.largest, train_samples(cohort, sample, foreseen)))
 
 
 def plan_study(study: Study, cohort: Cohort, geometry: GeometryReport) -> Plan:
@@ -248,73 +185,6 @@ def _plan_network(study: Study, sample: Sample, foreseen: Foreseen, reasons: lis
         what = "series" if foreseen.series else "slices" if flat else "volumes"
         reasons.append(f"network: {name} to {study.task} from {what}")
     return NetworkSection.model_validate({"name": name, **own.options})
-
-
-def _train_samples(cohort: Cohort, sample: Sample, foreseen: Foreseen) -> int:
-    """Return about how many samples one pass over 70 % of the cohort has."""
-    if sample.window is not None:
-        stride = sample.window.stride or sample.window.span
-        if sample.window.align == "events":
-            count = sum(len(case.events) for case in cohort)
-        elif sample.window.frames is not None:
-            count = len(cohort)
-        else:
-            count = sum(1 + -(-(v - sample.window.span) // stride) for v in foreseen.volumes)
-    elif sample.slices is not None:
-        axis = "xyz".index(sample.slices.axis)
-        count = sum(shape[axis] for shape in foreseen.shapes)
-    elif sample.patch is not None:
-        voxels = float(np.prod(sample.patch))
-        count = sum(max(1, round(float(np.prod(shape)) / voxels)) for shape in foreseen.shapes)
-    else:
-        count = len(cohort)
-    return max(1, round(0.7 * count))
-
-
-def _plan_training(study: Study, cohort: Cohort, sample: Sample, foreseen: Foreseen, reasons: list[str]) -> Train:
-    samples = _train_samples(cohort, sample, foreseen)
-    flat = foreseen.flat or sample.kind == "slices"
-    own = study.train
-    batch = own.batch or (32 if flat else 2 if study.task == "segment" else 8 if sample.kind == "window" else 4)
-    batch = own.batch or max(1, min(batch, samples))
-    steps = own.steps or -(-samples // batch)
-    updates = 1700 if study.task == "segment" else 1500 if flat and sample.kind != "window" else 1000
-    epochs = own.epochs or int(np.clip(round(updates / steps), 8, 60 if sample.kind == "window" else 100))
-    keep = own.keep or _plan_keep(study, cohort, reasons)
-    changes = {
-        "batch": batch,
-        "epochs": epochs,
-        "keep": keep,
-        "rate": own.rate or (1e-2 if own.optimiser == "sgd" else 1e-3),
-        "weight_decay": own.weight_decay
-        if own.weight_decay is not None
-        else (1e-4 if study.task == "segment" else 1e-2),
-        "patience": own.patience or (max(10, epochs // 2) if keep == "best" else epochs),
-        "dropout": own.dropout if own.dropout is not None else (0.0 if study.task == "segment" else 0.3),
-    }
-    if own.batch is None or own.epochs is None:
-        reasons.append(f"train: {epochs} epochs of about {steps} updates of {batch} samples ({epochs * steps} updates)")
-    return own.model_copy(update=changes)
-
-
-def _plan_keep(study: Study, cohort: Cohort, reasons: list[str]) -> Literal["best", "last"]:
-    """Return which weights to keep: few validation subjects cannot tell one epoch from another.
-
-    A label map holds thousands of voxels, so ten cases are enough there.
-    """
-    enough = ENOUGH_LABEL_MAPS if study.task == "segment" else ENOUGH_SUBJECTS
-    try:
-        fold = make_folds(cohort, study.split)[0]
-        subjects = len({case.group for case in cohort.only(fold.validation)})
-    except CohortError:
-        subjects = 0
-    if subjects >= enough:
-        return "best"
-    reasons.append(
-        f"train: the last epoch's weights are kept, since {subjects} validation subjects are too few to choose an epoch by "
-        f"({enough} would do)"
-    )
-    return "last"
 
 
 def _x(shape: Sequence[int]) -> str:

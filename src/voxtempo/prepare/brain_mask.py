@@ -14,6 +14,7 @@ from voxtempo.errors import ScanError, StudyError
 from voxtempo.prepare.foreground import mean_volume, refuse_not_finite
 from voxtempo.prepare.step import Decision, Step, step
 from voxtempo.scans import Scan
+from voxtempo.scans.room import room
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -63,7 +64,10 @@ class BrainMask(Step):
     def apply(self, scan: Scan, decision: Decision) -> Scan:
         """Return the scan with 0 outside the brain."""
         inside = clean(mean_volume(scan)[..., 0] >= decision["threshold"], self.opening)
-        return scan.with_data(np.where(inside[None, ..., None], scan.data, scan.data.dtype.type(0)))
+        result = room(scan.data.shape, scan.data.dtype)
+        for masked, volume in zip(result, scan.data, strict=True):
+            masked[...] = np.where(inside[..., None], volume, volume.dtype.type(0))
+        return scan.with_data(result)
 
 
 def valley(volume: NDArray[Any], lower: float, upper: float) -> float:

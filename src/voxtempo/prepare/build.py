@@ -41,14 +41,20 @@ def build_steps(named: Sequence[Named | str | Mapping[str, Any]]) -> tuple[Step,
 
     Raises
     ------
-    StudyError : an unknown step or option (with the nearest known one), a value of the wrong type or range.
+    StudyError : an unknown step or option (with the nearest known one), a value of the wrong type or range, or an order
+        of steps that makes no sense.
 
     Examples
     --------
     >>> build_steps([{"orient": "LPS"}, "normalise"])[0]
     Orient(axes='LPS')
     """
-    return tuple(_build(item) for item in named)
+    built = tuple(_build(item) for item in named)
+    for place, one in enumerate(built):
+        complaint = one.misplaced(built[:place])
+        if complaint is not None:
+            raise StudyError(f"preparation step '{one.name}' {complaint}")
+    return built
 
 
 def fills_nan(named: Sequence[Named | str | Mapping[str, Any]]) -> bool:

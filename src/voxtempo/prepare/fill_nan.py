@@ -9,6 +9,7 @@ import numpy as np
 from voxtempo.prepare.options import Finite
 from voxtempo.prepare.step import Decision, Step, step
 from voxtempo.scans import Scan
+from voxtempo.scans.room import room
 
 
 @step("fill_nan")
@@ -27,10 +28,13 @@ class FillNan(Step):
 
     def decide(self, scan: Scan) -> Decision:
         """Return how many voxels are replaced."""
-        return {"replaced": int(scan.data.size - np.count_nonzero(np.isfinite(scan.data)))}
+        return {"replaced": sum(int(np.count_nonzero(~np.isfinite(volume))) for volume in scan.data)}
 
     def apply(self, scan: Scan, decision: Decision) -> Scan:
         """Return the scan with finite voxels only."""
         if decision["replaced"] == 0:
             return scan
-        return scan.with_data(np.where(np.isfinite(scan.data), scan.data, scan.data.dtype.type(self.value)))
+        result = room(scan.data.shape, scan.data.dtype)
+        for filled, volume in zip(result, scan.data, strict=True):
+            filled[...] = np.where(np.isfinite(volume), volume, volume.dtype.type(self.value))
+        return scan.with_data(result)

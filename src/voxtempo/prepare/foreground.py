@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +10,18 @@ from numpy.typing import NDArray
 from voxtempo.errors import ScanError
 from voxtempo.scans import Scan
 
+Within = Literal["all", "foreground", "mask"]
+"""Which voxels count: all; those whose mean over time is above Otsu's threshold; those that are not 0 at every time."""
+
 BINS = 256
 BRIGHT = 99.9  # percentile: a few very bright voxels (vessels, spikes) shall not stretch the histogram
+FLAT = 1e-3  # a mean over time with so little contrast beside the largest value has been taken off
 
 
 def refuse_not_finite(scan: Scan, when: str = "") -> None:
     """Raise ``ScanError`` if any voxel is NaN or infinite: one such voxel spoils every average."""
     if not np.isfinite([scan.data.min(), scan.data.max()]).all():
-        count = scan.data.size - np.count_nonzero(np.isfinite(scan.data))
+        count = scan.data.size - sum(int(np.count_nonzero(np.isfinite(volume))) for volume in scan.data)
         raise ScanError(
             f"{scan.source or 'the scan'}: {count} of {scan.data.size} voxels are NaN or infinite{when and ' ' + when}."
             " Put the step 'fill_nan' first in 'prepare' to give them a value."
@@ -32,6 +36,44 @@ def mean_volume(scan: Scan) -> NDArray[np.float32]:
     for volume in scan.data:  # one volume at a time: no second series in memory
         total += volume
     return (total / scan.volumes).astype(np.float32)
+
+
+def region(scan: Scan, within: Within) -> NDArray[np.bool_]:
+    """Return which voxels count, (x, y, z, c); none in a channel in which no threshold tells two classes apart."""
+    if within == "all":
+        return np.ones(scan.data.shape[1:], dtype=bool)
+    if within == "mask":
+        inside = np.zeros(scan.data.shape[1:], dtype=bool)
+        for volume in scan.data:
+            inside |= volume != 0
+        return inside
+    mean = mean_volume(scan)
+    thresholds = [otsu_threshold(mean[..., c]) for c in range(mean.shape[-1])]
+    return mean > np.array([np.inf if threshold is None else threshold for threshold in thresholds])
+
+
+def required_region(scan: Scan, within: Within, step: str) -> NDArray[np.bool_]:
+    """Return which voxels count, (x, y, z, c), for a step that can do nothing where there are none.
+
+    Raises
+    ------
+    ScanError : no voxel of a channel counts, or the foreground is sought in a series whose mean has been taken off.
+    """
+    where = f"{scan.source or 'the scan'}: preparation step '{step}'"
+    if within == "foreground" and scan.is_series:
+        mean = mean_volume(scan)
+        largest = max(abs(float(scan.data.min())), abs(float(scan.data.max())))
+        if float(np.ptp(mean)) <= FLAT * largest:
+            raise ScanError(
+                f"{where} seeks the foreground in the mean over time, but that mean is about the same everywhere: it has "
+                "been taken off. Keep it ('keep_mean: true') or use 'within: mask' after a brain mask."
+            )
+    inside = region(scan, within)
+    for c, name in enumerate(scan.channels):
+        if not inside[..., c].any():
+            found = "every voxel is 0 at all times" if within == "mask" else "all voxels have one intensity"
+            raise ScanError(f"{where} finds no voxel within '{within}' in '{name}': {found}.")
+    return inside
 
 
 def otsu_threshold(values: NDArray[Any]) -> float | None:

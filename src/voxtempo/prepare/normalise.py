@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
 from voxtempo.errors import ScanError, StudyError
-from voxtempo.prepare.foreground import mean_volume, otsu_threshold, refuse_not_finite
+from voxtempo.prepare.blocks import courses_of, voxel_blocks
+from voxtempo.prepare.foreground import Within, refuse_not_finite, region, required_region
+from voxtempo.prepare.intensity import Method, centre_and_scale, gathered
 from voxtempo.prepare.options import Finite, Percentiles
 from voxtempo.prepare.series import require_series
 from voxtempo.prepare.step import Decision, Step, step
 from voxtempo.scans import Scan
+from voxtempo.scans.room import room
 
 CONSTANT = 1e-6  # a spread this small beside the largest value is rounding, not signal
-BLOCK = 1 << 22  # values looked at together when going through a series voxel by voxel
-IQR = 1.3489795003921634  # interquartile range of a normal distribution with standard deviation 1
-
-Method = Literal["zscore", "robust", "percentile", "minmax", "scale"]
+BLOCK = 1 << 20  # values brought to one scale together, in double precision
 
 
 def _not_zero(value: float) -> float:
@@ -44,7 +44,8 @@ class Normalise(Step):
         (``(x - offset) * factor``, the same for every case).
     within : whose statistics: "all" voxels; "foreground", those whose mean over time is above Otsu's threshold; "mask",
         those that are not 0 at every time, as ``brain_mask`` or a skull-stripping tool leaves them: then what is
-        outside stays 0.
+        outside stays 0. With "axis: time", which would blow up the noise of the air as much as the brain's signal,
+        what is outside is 0 for both.
     axis : "space", one shift and scale for the whole scan; "time", one for each voxel of a series.
     percentiles : 0 to 100, for method "percentile".
     clip : percentiles (within the same voxels) beyond which intensities are cut off first, such as [0.5, 99.5].
@@ -54,7 +55,7 @@ class Normalise(Step):
     main = "method"
 
     method: Method = "zscore"
-    within: Literal["all", "foreground", "mask"] = "all"
+    within: Within = "all"
     axis: Literal["space", "time"] = "space"
     percentiles: Percentiles = (1.0, 99.0)
     clip: Percentiles | None = None
@@ -62,107 +63,83 @@ class Normalise(Step):
     offset: Finite = 0.0
 
     def __post_init__(self) -> None:
-        if self.axis == "time" and (self.within != "all" or self.method == "scale"):
-            wrong = "method 'scale'" if self.method == "scale" else f"'within: {self.within}'"
+        if self.axis == "time" and self.method == "scale":
             raise StudyError(
-                f"preparation step 'normalise': {wrong} has no meaning with 'axis: time', where each voxel has its own "
-                "statistics. Leave one of the two out."
+                "preparation step 'normalise': method 'scale' has no meaning with 'axis: time', where each voxel has its "
+                "own statistics. Leave one of the two out."
             )
 
     def decide(self, scan: Scan) -> Decision:
-        """Return centre, scale and clipping limits of each channel; nothing over time, where they are many."""
+        """Return centre, scale and clipping limits of each channel; over time, where they are many, how many voxels count."""
         refuse_not_finite(scan)
         if self.axis == "time":
             require_series(scan, "normalise", "'axis: time'")
-            return {}
-        channels: list[dict[str, Any]] = []
-        for c in range(scan.data.shape[4]):
-            values = self._values(scan, c)
-            limits = None if self.clip is None else [float(v) for v in np.percentile(values, self.clip)]
-            if limits is not None:
-                values = np.clip(values, limits[0], limits[1])
-            centre, scale = self._centre_and_scale(values[:, None])
-            size = max(abs(float(values.min())), abs(float(values.max())))
-            found = float(scale[0]) if self.method == "scale" or scale[0] > CONSTANT * size else None
-            if found is None and float(values.max()) - float(values.min()) > CONSTANT * size:
-                raise ScanError(
-                    f"{scan.source or 'the scan'}: so many voxels of '{scan.channels[c]}' have one value "
-                    f"({float(centre[0]):g}) that method '{self.method}' finds no spread. Use 'within: foreground', "
-                    "'within: mask' or method zscore."
-                )
-            channels.append({"centre": float(centre[0]), "scale": found, "clip": limits})
-        return {"channels": channels}
+            if self.within == "all":
+                return {}
+            return {"voxels": np.count_nonzero(required_region(scan, self.within, self.name), axis=(0, 1, 2)).tolist()}
+        inside = None if self.within == "all" or self.method == "scale" else region(scan, self.within)
+        return {
+            "channels": [
+                self._look(scan, c, None if inside is None or not inside[..., c].any() else inside[..., c])
+                for c in range(len(scan.channels))
+            ]
+        }
 
     def apply(self, scan: Scan, decision: Decision) -> Scan:
         """Return the scan with its new intensities (float32)."""
         if self.axis == "time":
-            return scan.with_data(self._over_time(scan.data))
-        result = np.empty(scan.data.shape, dtype=np.float32)
-        for c, found in enumerate(decision["channels"]):
-            values = result[..., c]
-            values[...] = scan.data[..., c]
-            if found["clip"] is not None:
-                np.clip(values, *found["clip"], out=values)
-            values -= np.float32(found["centre"])
-            values *= np.float32(0 if found["scale"] is None else 1 / found["scale"])
-            if self.within == "mask":
-                values[:, ~_mask(scan, c)] = 0
+            return scan.with_data(self._over_time(scan))
+        outside = ~region(scan, "mask") if self.within == "mask" else None
+        result = room(scan.data.shape, np.float32)
+        for target, volume in zip(result, scan.data, strict=True):
+            for c, found in enumerate(decision["channels"]):
+                values = volume[..., c].astype(np.float32)
+                if found["clip"] is not None:
+                    np.clip(values, *found["clip"], out=values)
+                values -= np.float32(found["centre"])
+                values *= np.float32(0 if found["scale"] is None else 1 / found["scale"])
+                target[..., c] = values
+            if outside is not None:
+                target[outside] = 0
         return scan.with_data(result)
 
-    def _values(self, scan: Scan, channel: int) -> NDArray[Any]:
-        """Return the values (n,) of one channel whose statistics count; all of them where the region is empty."""
-        data = scan.data[..., channel]
-        if self.within == "all" or self.method == "scale":
-            return data.reshape(-1)
-        if self.within == "mask":
-            region = _mask(scan, channel)
-        else:
-            mean = mean_volume(scan)[..., channel]
-            threshold = otsu_threshold(mean)
-            region = np.zeros(mean.shape, bool) if threshold is None else mean > threshold
-        return data[:, region].reshape(-1) if region.any() else data.reshape(-1)
-
-    def _centre_and_scale(self, values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return what becomes 0 and by what is divided, (n,) each, of the columns of (m, n) values."""
-        if self.method == "zscore":
-            return _mean_and_deviation(values)
+    def _look(self, scan: Scan, channel: int, inside: NDArray[np.bool_] | None) -> dict[str, Any]:
+        """Return centre, scale (None: there is no spread) and clipping limits of one channel."""
+        if self.method == "scale" and self.clip is None:
+            return {"centre": self.offset, "scale": 1 / self.factor, "clip": None}
+        ready = inside is None and len(scan.channels) == 1 and self.method in ("zscore", "minmax") and self.clip is None
+        values = courses_of(scan.data).reshape(-1) if ready else gathered(scan, channel, inside)
+        limits = None
+        if self.clip is not None:
+            limits = [float(v) for v in np.percentile(values, self.clip, overwrite_input=True)]
+            np.clip(values, limits[0], limits[1], out=values)
         if self.method == "scale":
-            return np.array([self.offset]), np.array([1 / self.factor])
-        if self.method == "minmax":
-            low, high = values.min(axis=0).astype(np.float64), values.max(axis=0).astype(np.float64)
-            return low, high - low
-        if self.method == "robust":
-            low, middle, high = np.percentile(values, (25, 50, 75), axis=0).astype(np.float64)
-            return middle, (high - low) / IQR
-        low, high = np.percentile(values, self.percentiles, axis=0).astype(np.float64)
-        return low, high - low
+            return {"centre": self.offset, "scale": 1 / self.factor, "clip": limits}
+        low, high = float(values.min()), float(values.max())
+        centre, scale = (float(v[0]) for v in centre_and_scale(values[:, None], self.method, self.percentiles))
+        size = max(abs(low), abs(high))
+        if scale <= CONSTANT * size < high - low:
+            raise ScanError(
+                f"{scan.source or 'the scan'}: so many voxels of '{scan.channels[channel]}' have one value ({centre:g}) "
+                f"that method '{self.method}' finds no spread. Use 'within: foreground', 'within: mask' or method zscore."
+            )
+        return {"centre": centre, "scale": scale if scale > CONSTANT * size else None, "clip": limits}
 
-    def _over_time(self, data: NDArray[Any]) -> NDArray[np.float32]:
-        courses = data.reshape(data.shape[0], -1)
-        result = np.empty(courses.shape, dtype=np.float32)
-        width = max(1, BLOCK // data.shape[0])
-        for begin in range(0, courses.shape[1], width):
-            block = courses[:, begin : begin + width].astype(np.float64)
-            size = np.abs(block).max(axis=0)
+    def _over_time(self, scan: Scan) -> NDArray[np.float32]:
+        courses = courses_of(scan.data)
+        inside = None if self.within == "all" else required_region(scan, self.within, self.name).ravel()
+        result = room(courses.shape, np.float32)
+        for part in voxel_blocks(courses, BLOCK):
+            block = courses[:, part].astype(np.float64)
+            size = np.maximum(block.max(axis=0), -block.min(axis=0))
             if self.clip is not None:
-                block = np.clip(block, *np.percentile(block, self.clip, axis=0))
-            centre, scale = self._centre_and_scale(block)
-            varies = scale > CONSTANT * size
+                np.clip(block, *np.percentile(block, self.clip, axis=0), out=block)
+            ordered = block.copy() if self.method in ("robust", "percentile") else block
+            centre, scale = centre_and_scale(ordered, self.method, self.percentiles)
+            counts = scale > CONSTANT * size
+            if inside is not None:
+                counts &= inside[part]
             block -= centre
-            block *= np.divide(1, scale, out=np.zeros_like(scale), where=varies)
-            result[:, begin : begin + width] = block
-        return result.reshape(data.shape)
-
-
-def _mean_and_deviation(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return both for the columns of (m, n) values, in double precision but without a copy in double precision."""
-    mean = np.asarray(values.mean(axis=0, dtype=np.float64))
-    rows = max(1, BLOCK // values.shape[1])
-    squares = np.zeros_like(mean)
-    for begin in range(0, values.shape[0], rows):
-        squares += np.square(values[begin : begin + rows] - mean, dtype=np.float64).sum(axis=0)
-    return mean, np.sqrt(squares / values.shape[0])
-
-
-def _mask(scan: Scan, channel: int) -> NDArray[np.bool_]:
-    return np.asarray((scan.data[..., channel] != 0).any(axis=0))
+            block *= np.divide(1, scale, out=np.zeros_like(scale), where=counts)
+            result[:, part] = block
+        return result.reshape(scan.data.shape)

@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter1d
 from voxtempo.errors import GeometryError
 from voxtempo.prepare import interpolation
 from voxtempo.scans import Geometry, Scan
+from voxtempo.scans.room import room
 
 EXACT = 1e-3  # voxels: a mapping this close to whole voxels everywhere in the grid is taken as whole voxels
 FWHM = 2 * np.sqrt(2 * np.log(2))  # full width at half maximum of a Gaussian with sigma 1
@@ -60,12 +61,14 @@ def regrid(
     if move is not None:
         return scan.with_data(_moved(scan.data, move, geometry.shape, _fill(fill, scan, scan.data.dtype)), geometry)
     dtype = np.dtype(np.float32) if order == 1 else scan.data.dtype
-    source = scan.data.astype(dtype, copy=False)
-    if order == 1 and antialias:
-        source = _smoothed(source, _widths(mapping))
-    target = np.empty((scan.volumes, *geometry.shape, scan.data.shape[4]), dtype=dtype)
+    target = room((scan.volumes, *geometry.shape, scan.data.shape[4]), dtype)
     kernel = interpolation.linear if order == 1 else interpolation.nearest
-    kernel(np.ascontiguousarray(source), np.ascontiguousarray(mapping), _fill(fill, scan, dtype), target)
+    outside = _fill(fill, scan, dtype)
+    for time in range(scan.volumes):
+        source = scan.data[time : time + 1].astype(dtype, copy=False)
+        if order == 1 and antialias:
+            source = _smoothed(source, _widths(mapping))
+        kernel(np.ascontiguousarray(source), np.ascontiguousarray(mapping), outside, target[time : time + 1])
     return scan.with_data(target, geometry)
 
 
@@ -136,10 +139,14 @@ def _moved(
         taken.append(slice(begin, end if end >= 0 else None, direction) if high > low else slice(0, 0))
     piece = turned[(slice(None), *taken)]
     if piece.shape[1:4] == shape:
-        return np.ascontiguousarray(piece)
-    target = np.empty((data.shape[0], *shape, data.shape[4]), dtype=data.dtype)
-    target[...] = fill
-    target[(slice(None), *placed)] = piece
+        if piece.flags.c_contiguous:
+            return piece
+        placed = [slice(None)] * 3
+    target = room((data.shape[0], *shape, data.shape[4]), data.dtype)
+    for moved, volume in zip(target, piece, strict=True):
+        if volume.shape[:3] != shape:
+            moved[...] = fill
+        moved[tuple(placed)] = volume
     return target
 
 

@@ -8,7 +8,7 @@ label map goes through the geometric steps with the decision taken on the image,
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from voxtempo.registry import Registry
@@ -42,6 +42,14 @@ class Step(ABC):
     @abstractmethod
     def apply(self, scan: Scan, decision: Decision) -> Scan:
         """Return the changed scan; never modifies ``scan``."""
+
+    def identity(self) -> dict[str, Any]:
+        """Return the options as they decide the result, for the cache's key: a file counts by its content, not its path."""
+        return dict(vars(self))
+
+    def misplaced(self, earlier: Sequence[Step]) -> str | None:
+        """Return why this step makes no sense after the ``earlier`` ones of a study, and the way out; None if it does."""
+        return None
 
     def foresee_time(self, volumes: int, repetition_time: float | None) -> tuple[int, float | None]:
         """Return how many volumes this step will give, and the seconds between them, without reading voxels."""

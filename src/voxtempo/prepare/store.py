@@ -99,7 +99,7 @@ def key_of(
     slice_times : seconds, told from outside the file.
     confounds : content hash of the table, or None.
     """
-    recipe = [[step.name, step.version, vars(step)] for step in steps]
+    recipe = [[step.name, step.version, step.identity()] for step in steps]
     parts = {
         "format": FORMAT,
         "sources": list(sources.items()),
@@ -112,7 +112,7 @@ def key_of(
         parts["slice_times"] = list(slice_times)
     if confounds is not None:
         parts["confounds"] = confounds
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=vars).encode()).hexdigest()[:32]
 
 
 def case_folder(cache: Path, key: str) -> Path:

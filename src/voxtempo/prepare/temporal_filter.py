@@ -1,22 +1,19 @@
-"""Take slow drifts out of a series: one projection for all voxels."""
+"""Take slow drifts, and what lies outside a band of frequencies, out of a series: one projection for all voxels."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
 
 import numpy as np
-from numpy.polynomial import legendre
-from numpy.typing import NDArray
-from pydantic import Field
 
 from voxtempo.errors import StudyError
+from voxtempo.prepare.censoring import Gaps, ScrubOption, censored_volumes
+from voxtempo.prepare.drift import Hertz, Order, drift_columns, refuse_crossed
+from voxtempo.prepare.projection import Matrix, orthonormal, project_out
 from voxtempo.prepare.series import require_repetition_time, require_series
 from voxtempo.prepare.step import Decision, Step, step
 from voxtempo.scans import Scan
-
-ROUNDING = 1e-6  # what remains of a voxel below this share of it is float32 rounding: set to 0
-BLOCK = 1 << 21  # values filtered together, so that the work needs little beside the result
 
 
 @step("temporal_filter")
@@ -24,82 +21,73 @@ BLOCK = 1 << 21  # values filtered together, so that the work needs little besid
 class TemporalFilter(Step):
     """Remove from every voxel's time course what a drift explains, by least squares.
 
-    The drift is spanned by polynomials and cosines (the discrete cosine basis of SPM and nilearn). It is made
-    orthonormal once (QR) and projected out of all voxels in two matrix products.
+    What is removed is spanned by polynomials and cosines (the discrete cosine basis of SPM and nilearn): slow ones below
+    ``high_pass`` and fast ones above ``low_pass``, made orthonormal once (QR) and projected out of all voxels together.
+    Where confounds are to be removed as well, give the same options to the step ``confounds`` instead: two projections
+    one after the other would bring back part of what the first removed (Lindquist et al. 2019), so a study that names
+    both steps is refused.
 
     Parameters
     ----------
     detrend : highest order of the polynomial: 0 mean, 1 line, 2 parabola; None for no polynomial but the mean.
     high_pass : Hz; slower cosines are removed. None for none.
+    low_pass : Hz; faster cosines are removed. None for none.
     keep_mean : put every voxel's mean back, so that the series still looks like an image.
+    scrub : volumes to leave out of the fit, such as 0.5 (mm of framewise displacement) or {framewise_displacement: 0.5,
+        std_dvars: 1.5, before: 1, after: 2, fill: interpolate}; their residual becomes 0 (fill: spike), or is
+        interpolated.
     """
 
-    detrend: Annotated[int, Field(ge=0, le=10)] | None = 1
-    high_pass: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    detrend: Order = 1
+    high_pass: Hertz = None
+    low_pass: Hertz = None
     keep_mean: bool = True
+    scrub: ScrubOption = None
+
+    def __post_init__(self) -> None:
+        refuse_crossed(self.name, self.high_pass, self.low_pass)
+
+    def misplaced(self, earlier: Sequence[Step]) -> str | None:
+        """Two projections one after the other undo each other."""
+        return two_projections(earlier, "confounds")
 
     def decide(self, scan: Scan) -> Decision:
-        """Return how many regressors the drift has, the mean among them."""
+        """Return how many independent regressors are removed, the mean among them, and which volumes do not count."""
         require_series(scan, self.name)
-        time = 1.0 if self.high_pass is None else require_repetition_time(scan, self.name, "high_pass")
-        count = drift_basis(scan.volumes, time, self.detrend, self.high_pass).shape[1]
-        if count >= scan.volumes:
+        limit = "high_pass" if self.high_pass is not None else "low_pass"
+        if getattr(self, limit) is not None:
+            require_repetition_time(scan, self.name, limit)
+        censored = censored_volumes(scan, self.scrub, self.name)
+        left = scan.volumes - int(censored.sum())
+        columns = self._columns(scan)
+        if columns.shape[1] >= left:
+            lost = f" ({scan.volumes - left} of {scan.volumes} were scrubbed)" if censored.any() else ""
             raise StudyError(
-                f"{scan.source or 'the scan'}: {scan.volumes} volumes are too few for a drift of {count} regressors: "
-                "nothing would be left. Lower 'detrend' or 'high_pass' of temporal_filter."
+                f"{scan.source or 'the scan'}: {left} volumes{lost} are too few for a drift of {columns.shape[1]} "
+                "regressors: nothing would be left. Lower 'detrend' or 'high_pass' of temporal_filter, or raise "
+                "'low_pass'."
             )
-        return {"regressors": count}
+        decision: Decision = {"regressors": orthonormal(columns[~censored]).size}
+        return decision | ({} if self.scrub is None else {"censored": np.flatnonzero(censored).tolist()})
 
     def apply(self, scan: Scan, decision: Decision) -> Scan:
         """Return the filtered series (float32)."""
-        basis = drift_basis(scan.volumes, scan.repetition_time or 1.0, self.detrend, self.high_pass)
-        return scan.with_data(project_out(scan.data, basis, self.keep_mean))
+        kept = np.ones(scan.volumes, dtype=bool)
+        kept[decision.get("censored", [])] = False
+        basis = orthonormal(self._columns(scan)[kept]).columns
+        gaps = None if self.scrub is None or kept.all() else Gaps(kept, self.scrub.fill)
+        return scan.with_data(project_out(scan.data, basis, self.keep_mean, gaps))
+
+    def _columns(self, scan: Scan) -> Matrix:
+        return drift_columns(scan.volumes, scan.repetition_time or 1.0, self.detrend, self.high_pass, self.low_pass)
 
 
-def drift_basis(
-    volumes: int, repetition_time: float, detrend: int | None, high_pass: float | None
-) -> NDArray[np.float64]:
-    """Return orthonormal drift regressors (t, k), the first of them constant.
-
-    Parameters
-    ----------
-    volumes : t.
-    repetition_time : seconds.
-    detrend : highest order of the polynomial, or None for the mean only.
-    high_pass : Hz, or None. Cosines up to ``floor(2 * t * repetition_time * high_pass)`` half periods are removed.
-
-    Examples
-    --------
-    >>> drift_basis(100, 2.0, 1, 0.01).shape  # mean, line, 4 cosines
-    (100, 6)
-    """
-    columns: NDArray[np.float64] = legendre.legvander(np.linspace(-1, 1, volumes), detrend or 0).astype(np.float64)
-    if high_pass is not None:
-        count = min(volumes - 1, int(np.floor(2 * volumes * repetition_time * high_pass + 1e-9)))
-        phase = np.pi * (np.arange(volumes) + 0.5) / volumes
-        columns = np.hstack([columns, np.cos(phase[:, None] * np.arange(1, count + 1))])
-    if columns.shape[1] >= volumes:  # spans everything; the caller refuses it
-        return columns
-    return np.asarray(np.linalg.qr(columns)[0], dtype=np.float64)
-
-
-def project_out(data: NDArray[Any], basis: NDArray[np.float64], keep_mean: bool) -> NDArray[np.float32]:
-    """Return ``data`` (t, ...) without its projection on ``basis`` (t, k), orthonormal; float32.
-
-    The mean is taken off in double precision first, so that float32 products work on small numbers.
-    """
-    courses = data.reshape(data.shape[0], -1)
-    result = np.empty(courses.shape, dtype=np.float32)
-    narrow = basis.astype(np.float32)
-    width = max(1, BLOCK // data.shape[0])
-    for begin in range(0, courses.shape[1], width):
-        block = courses[:, begin : begin + width]
-        mean = block.mean(axis=0, dtype=np.float64)
-        rest = np.subtract(block, mean, dtype=np.float64).astype(np.float32)
-        size = np.sqrt(np.einsum("tv,tv->v", rest, rest) + data.shape[0] * mean.astype(np.float32) ** 2)
-        rest -= narrow @ (narrow.T @ rest)
-        rest[:, np.sqrt(np.einsum("tv,tv->v", rest, rest)) <= ROUNDING * size] = 0
-        if keep_mean:
-            rest += mean.astype(np.float32)
-        result[:, begin : begin + width] = rest
-    return result.reshape(data.shape)
+def two_projections(earlier: Sequence[Step], other: str) -> str | None:
+    """Return why no projection may follow that of the step called ``other``; None if there is no such step."""
+    if all(one.name != other for one in earlier):
+        return None
+    return (
+        f"comes after '{other}'. One after the other, each would bring back part of what the other removes. Give "
+        "'detrend', 'high_pass', 'low_pass' and 'scrub' to 'confounds', which removes everything at once, and leave "
+        "temporal_filter out."
+    )

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from markupsafe import Markup
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from voxtempo.report.chart import BLUE, INK, MUTED, ORANGE, RULE, new_chart, shortened, svg
+from voxtempo.report.chart import BLUE, INK, ORANGE, RULE, new_chart, shortened, svg
 
 BARS = 80
 """Up to this many windows each is drawn as a bar, beyond as a curve."""
@@ -34,6 +35,14 @@ def course_chart(
     classes : k names.
     key : unique on the page.
     """
+    figure = draw_course(time, probabilities, truth, classes)
+    return svg(figure, key, "Probability of each class over time with the true periods", wide=True)
+
+
+def draw_course(
+    time: NDArray[np.float64], probabilities: NDArray[np.float64], truth: Sequence[str], classes: Sequence[str]
+) -> Figure:
+    """Return the figure that ``course_chart`` shows, for the same arguments."""
     figure, axes = new_chart(920, 64 + 52 * len(classes))
     step = float(np.median(np.diff(time))) if len(time) > 1 else 1.0
     names = np.array(truth, dtype=object)
@@ -55,18 +64,22 @@ def course_chart(
     axes.set(ylim=(-0.06, len(classes)), xlim=(float(time.min()) - step / 2, float(time.max()) + step / 2))
     axes.grid(False)
     axes.set_xlabel("seconds")
-    axes.title.set_color(MUTED)
-    return svg(figure, key, "Probability of each class over time with the true periods", wide=True)
+    return figure
 
 
 def value_chart(time: NDArray[np.float64], values: NDArray[np.float64], truth: NDArray[np.float64], key: str) -> Markup:
     """Return the chart of a number predicted over time (n,), with the true numbers (n,), NaN where nothing is known."""
+    return svg(draw_values(time, values, truth), key, "Predicted value over time with the true value", wide=True)
+
+
+def draw_values(time: NDArray[np.float64], values: NDArray[np.float64], truth: NDArray[np.float64]) -> Figure:
+    """Return the figure that ``value_chart`` shows, for the same arguments."""
     figure, axes = new_chart(920, 240)
     axes.plot(time, truth, color=ORANGE, linewidth=6, alpha=0.35, solid_capstyle="butt")
     axes.plot(time, values, color=BLUE, linewidth=2, marker="o" if len(time) <= BARS else "", markersize=5)
     axes.set_xlabel("seconds")
     axes.margins(x=0.02, y=0.12)
-    return svg(figure, key, "Predicted value over time with the true value", wide=True)
+    return figure
 
 
 def _runs(time: NDArray[np.float64], true: NDArray[np.bool_], step: float) -> list[tuple[float, float]]:

@@ -11,6 +11,7 @@ from voxtempo.errors import RunError, ScanError
 from voxtempo.report.cases import cases_section
 from voxtempo.report.learning_curves import learning_charts
 from voxtempo.report.method import method_section
+from voxtempo.report.motion import motion_section
 from voxtempo.report.numbers import units_text
 from voxtempo.report.provenance import moment, provenance_section
 from voxtempo.report.result import result_section, subgroup_figures
@@ -66,9 +67,11 @@ def _sections(run: RunFiles) -> list[Section]:
     subgroups = _subgroup_section(run)
     if subgroups is not None:
         sections.append(subgroups)
+    motion = motion_section(run)
     return [
         *sections,
         studied_section(run),
+        *([] if motion is None else [motion]),
         method_section(run),
         _learning_section(run),
         problems_section(run),

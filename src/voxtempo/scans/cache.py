@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from voxtempo.errors import GeometryError, ScanError
 from voxtempo.scans.geometry import Geometry
 from voxtempo.scans.header import Header
+from voxtempo.scans.room import room
 from voxtempo.scans.scan import Kind, Scan
 from voxtempo.scans.storage import STORAGES, Encoding
 
@@ -127,9 +128,12 @@ class CachedScan:
         return np.array(stored) if self.kind == "label" else self.encoding.decode(stored)
 
     def to_scan(self) -> Scan:
-        """Return the whole scan in memory."""
+        """Return the whole scan, a long series in ``room``."""
         source = self.source or str(self.folder)
-        return Scan(self.read(), self.geometry, self.repetition_time, self.kind, self.channels, source)
+        data = room(self.shape, self.array.dtype if self.kind == "label" else np.float32)
+        for volume, stored in zip(data, self.array, strict=True):
+            volume[...] = stored if self.kind == "label" else self.encoding.decode(stored)
+        return Scan(data, self.geometry, self.repetition_time, self.kind, self.channels, source)
 
     def __reduce__(self) -> tuple[Callable[[Path], CachedScan], tuple[Path]]:
         # Another process opens the folder again, instead of receiving a copy of every voxel.

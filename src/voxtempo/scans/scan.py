@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from voxtempo.errors import GeometryError
 from voxtempo.scans.geometry import Geometry
+from voxtempo.scans.room import room
 
 Kind = Literal["intensity", "label"]
 
@@ -123,8 +124,12 @@ def stack_channels(scans: Sequence[Scan]) -> Scan:
             )
     if len(scans) == 1:
         return first
-    data = np.concatenate([scan.data for scan in scans], axis=-1)
     names = tuple(name for scan in scans for name in scan.channels)
+    data = room((*first.data.shape[:4], len(names)), np.result_type(*(scan.data.dtype for scan in scans)))
+    begin = 0
+    for scan in scans:
+        data[..., begin : begin + len(scan.channels)] = scan.data
+        begin += len(scan.channels)
     return replace(first, data=data, channels=names)
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voxtempo.errors import ScanError
-from voxtempo.scans.guard import room_for
 from voxtempo.scans.header import Header
 from voxtempo.scans.labels import whole_numbers
+from voxtempo.scans.room import room
 from voxtempo.scans.scan import Kind, Scan
 
 Volume = tuple[int, int, NDArray[Any]]
@@ -63,8 +62,11 @@ class VolumeStream:
             yield time, channel, stored if dtype.kind in "iu" else self._scaled(stored, dtype)
 
     def collect(self, kind: Kind) -> Scan:
-        """Return the whole scan; labels come in the smallest type that holds them."""
-        data = room_for(Path(self.header.source), self.header.shape, self.result_type(kind))
+        """Return the whole scan, a long series in ``room``; labels come in the smallest type that holds them."""
+        try:
+            data = room(self.header.shape, self.result_type(kind))
+        except ScanError as error:
+            raise ScanError(f"{self.header.source}: {error}") from None
         for time, channel, values in self.values(kind):
             data[time, ..., channel] = values
         if kind == "label":

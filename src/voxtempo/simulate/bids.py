@@ -3,82 +3,108 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voxtempo.scans import Geometry, Scan, write_scan
-from voxtempo.simulate.motion import MOTION_COLUMNS
+from voxtempo.simulate.design import Block
+from voxtempo.simulate.simulation import Progress, Simulation
 
-if TYPE_CHECKING:
-    from voxtempo.simulate.bold import Bold, Run, Subject
-
-TASK = "blocks"
 VERSION = "1.10.0"
 GENERATOR = "voxtempo simulate"
-COLUMNS = {
-    "group": "control or patient; they differ in nothing but the frontal region's course (not at all in 'conditions')",
-    "age": "years, unrelated to the scans",
-    "sex": "F or M, unrelated to the scans",
-    "amplitude": "response at a region's peak, per cent of the signal of grey matter",
-}
 
 
-def write_dataset(folder: Path, options: Bold, people: Sequence[Subject]) -> None:
-    """Write the dataset's description, participants, README, and the truth about each participant."""
-    truth = folder / "derivatives" / "truth"
-    truth.mkdir(parents=True, exist_ok=True)
-    made_by = {"GeneratedBy": [{"Name": GENERATOR, "Description": "voxtempo simulate bold"}], "License": "CC0"}
+def write_dataset(
+    folder: Path,
+    title: str,
+    options: Simulation,
+    columns: Mapping[str, str],
+    people: Iterable[Sequence[Any]],
+    truth: str,
+) -> None:
+    """Write the dataset's description, participants and README, and the options that made it.
+
+    Parameters
+    ----------
+    folder : of the dataset.
+    title : its name.
+    options : the simulation.
+    columns : of participants.tsv after participant_id, with what each means.
+    people : a row of participants.tsv each.
+    truth : what derivatives/truth holds of each participant, for the README, such as "amplitude and head motion".
+    """
+    derived = folder / "derivatives" / "truth"
+    derived.mkdir(parents=True, exist_ok=True)
+    made_by = {"GeneratedBy": [{"Name": GENERATOR, "Description": f"{GENERATOR} {options.name}"}], "License": "CC0"}
     general = {"BIDSVersion": VERSION, **made_by}
-    _json(folder / "dataset_description.json", {"Name": "Simulated BOLD", "DatasetType": "raw", **general})
-    _json(truth / "dataset_description.json", {"Name": "Truth", "DatasetType": "derivative", **general})
-    _json(truth / "simulation.json", asdict(options))
-    _json(folder / "participants.json", {name: {"Description": text} for name, text in COLUMNS.items()})
-    _table(folder / "participants.tsv", ("participant_id", *COLUMNS), [
-        (who.id, who.group, who.age, who.sex, who.amplitude) for who in people
-    ])  # fmt: skip
-    _table(truth / "responses.tsv", ("participant_id", "amplitude", "frontal_lag"), [
-        (who.id, who.amplitude, who.lag) for who in people
-    ])  # fmt: skip
+    _json(folder / "dataset_description.json", {"Name": title, "DatasetType": "raw", **general})
+    _json(derived / "dataset_description.json", {"Name": "Truth", "DatasetType": "derivative", **general})
+    _json(derived / "simulation.json", asdict(options))
+    _json(folder / "participants.json", {name: {"Description": text} for name, text in columns.items()})
+    write_table(folder / "participants.tsv", ("participant_id", *columns), people)
     (folder / ".bidsignore").write_text("*.yaml\n", encoding="utf-8")
     (folder / "README").write_text(
         "A simulated BOLD cohort: every number in it is known and none of it comes from a person.\n"
-        "derivatives/truth holds the options, each subject's activation maps, amplitude and head motion.\n",
+        f"derivatives/truth holds the options, each subject's {truth}.\n",
         encoding="utf-8",
     )
 
 
-def write_run(folder: Path, subject: str, number: int, run: Run) -> None:
-    """Write one run: the scan, its sidecar, its events, and the motion it truly had."""
-    name = f"{subject}_task-{TASK}_run-{number}"
-    func = folder / subject / "func"
-    write_scan(run.scan, func / f"{name}_bold.nii.gz")
-    _json(func / f"{name}_bold.json", {"TaskName": TASK, "RepetitionTime": run.scan.repetition_time})
-    rows = [(block.onset, block.duration, block.trial_type) for block in run.blocks]
-    _table(func / f"{name}_events.tsv", ("onset", "duration", "trial_type"), rows)
-    truth = folder / "derivatives" / "truth" / subject / "func"
-    _table(truth / f"{name}_desc-motion_timeseries.tsv", MOTION_COLUMNS, run.motion.tolist())
-    courses = np.stack(list(run.courses.values()), axis=1)
-    _table(truth / f"{name}_desc-courses_timeseries.tsv", tuple(run.courses), courses.round(6).tolist())
+def write_series(folder: Path, name: str, scan: Scan, blocks: Sequence[Block] = ()) -> None:
+    """Write a run, its sidecar and, if there is a design, its events; ``name`` is "sub-01_task-blocks_run-1"."""
+    func = folder / name.split("_")[0] / "func"
+    write_scan(scan, func / f"{name}_bold.nii.gz")
+    task = name.split("task-")[1].split("_")[0]
+    _json(func / f"{name}_bold.json", {"TaskName": task, "RepetitionTime": scan.repetition_time})
+    if blocks:
+        rows = [(block.onset, block.duration, block.trial_type) for block in blocks]
+        write_table(func / f"{name}_events.tsv", ("onset", "duration", "trial_type"), rows)
 
 
-def write_subject_truth(
-    folder: Path, subject: str, geometry: Geometry, activation: Mapping[str, NDArray[np.float32]]
-) -> None:
-    """Write a subject's activation maps (per cent) and labels of where each exceeds half of its largest value."""
-    truth = folder / "derivatives" / "truth" / subject / "func"
+def write_courses(folder: Path, name: str, courses: Mapping[str, NDArray[np.float64]]) -> None:
+    """Write what each region's signal truly did over time (t,)."""
+    table = np.stack(list(courses.values()), axis=1)
+    path = truth_folder(folder, name) / f"{name}_desc-courses_timeseries.tsv"
+    write_table(path, tuple(courses), table.round(6).tolist())
+
+
+def write_maps(folder: Path, name: str, geometry: Geometry, activation: Mapping[str, NDArray[np.float32]]) -> None:
+    """Write activation maps (per cent) and labels of where each exceeds half of its largest value."""
+    truth = truth_folder(folder, name)
     labels = np.zeros(geometry.shape, np.uint8)
     for value, (region, strength) in enumerate(activation.items(), start=1):
         scan = Scan(strength[None, ..., None], geometry, channels=(region,))
-        write_scan(scan, truth / f"{subject}_task-{TASK}_desc-{region}_statmap.nii.gz")
+        write_scan(scan, truth / f"{name}_desc-{region}_statmap.nii.gz")
         labels[strength > strength.max() / 2] = value
-    name = f"{subject}_task-{TASK}_desc-activation_dseg"
-    write_scan(Scan(labels[None, ..., None], geometry, kind="label"), truth / f"{name}.nii.gz")
-    _table(truth / f"{name}.tsv", ("index", "name"), enumerate(activation, start=1))
+    label = f"{name}_desc-activation_dseg"
+    write_scan(Scan(labels[None, ..., None], geometry, kind="label"), truth / f"{label}.nii.gz")
+    write_table(truth / f"{label}.tsv", ("index", "name"), enumerate(activation, start=1))
+
+
+def truth_folder(folder: Path, name: str) -> Path:
+    """Return where the truth about a run or subject lies; ``name`` begins with the subject."""
+    return folder / "derivatives" / "truth" / name.split("_")[0] / "func"
+
+
+def write_each(write: Callable[[int], None], count: int, progress: Progress | None) -> None:
+    """Call ``write`` with 0 to ``count`` - 1, one at a time on each core, and report every one that is done."""
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
+        waiting = [pool.submit(write, number) for number in range(count)]
+        try:
+            for done, future in enumerate(as_completed(waiting), start=1):
+                future.result()
+                if progress is not None:
+                    progress(done, count)
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def is_simulation(folder: Path) -> bool:
@@ -90,11 +116,12 @@ def is_simulation(folder: Path) -> bool:
         return False
 
 
-def _json(path: Path, record: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-
-
-def _table(path: Path, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Write a tab-separated table with a header line."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = ["\t".join(columns), *("\t".join(str(value) for value in row) for row in rows)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _json(path: Path, record: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

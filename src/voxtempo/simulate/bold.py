@@ -10,9 +10,7 @@ of the signal of grey matter. Each of these is known and written beside the scan
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,11 +21,19 @@ from numpy.typing import NDArray
 from voxtempo.errors import StudyError
 from voxtempo.scans import Geometry, Scan
 from voxtempo.simulate.anatomy import INTENSITY, Anatomy, head_shape, mni_anatomy, sample, scan_grid
-from voxtempo.simulate.bids import write_dataset, write_run, write_subject_truth
+from voxtempo.simulate.bids import (
+    truth_folder,
+    write_courses,
+    write_dataset,
+    write_each,
+    write_maps,
+    write_series,
+    write_table,
+)
 from voxtempo.simulate.design import Block, block_volumes, draw_blocks
 from voxtempo.simulate.drift import random_drift
 from voxtempo.simulate.haemodynamics import block_response
-from voxtempo.simulate.motion import random_motion, rigid_matrix
+from voxtempo.simulate.motion import MOTION_COLUMNS, random_motion, rigid_matrix
 from voxtempo.simulate.noise import rician
 from voxtempo.simulate.shading import smooth_field
 from voxtempo.simulate.simulation import Progress, Simulation, option, simulation
@@ -35,6 +41,13 @@ from voxtempo.simulate.studies import write_studies
 
 GROUPS = ("control", "patient")
 SHADING = 0.2
+TASK = "blocks"
+COLUMNS = {
+    "group": "control or patient; they differ in nothing but the frontal region's course (not at all in 'conditions')",
+    "age": "years, unrelated to the scans",
+    "sex": "F or M, unrelated to the scans",
+    "amplitude": "response at a region's peak, per cent of the signal of grey matter",
+}
 
 
 @dataclass(frozen=True)
@@ -168,25 +181,28 @@ class Bold(Simulation):
     def write(self, folder: Path, progress: Progress | None = None) -> tuple[Path, ...]:
         """Write the BIDS dataset, derivatives/truth and the study files; a run at a time on each core."""
         people = self.participants()
-        write_dataset(folder, self, people)
+        rows = [(who.id, who.group, who.age, who.sex, who.amplitude) for who in people]
+        write_dataset(folder, "Simulated BOLD", self, COLUMNS, rows, "activation maps, amplitude and head motion")
+        responses = [(who.id, who.amplitude, who.lag) for who in people]
+        write_table(
+            folder / "derivatives" / "truth" / "responses.tsv",
+            ("participant_id", "amplitude", "frontal_lag"),
+            responses,
+        )
         anatomy = mni_anatomy(self.voxel)
-        with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
-            waiting = [pool.submit(self._write_subject, folder, anatomy, who, n) for n, who in enumerate(people)]
-            try:
-                for done, future in enumerate(as_completed(waiting), start=1):
-                    future.result()
-                    if progress is not None:
-                        progress(done, len(people))
-            finally:
-                for future in waiting:
-                    future.cancel()
+        write_each(lambda number: self._write_subject(folder, anatomy, people[number], number), len(people), progress)
         return write_studies(folder, self)
 
     def _write_subject(self, folder: Path, anatomy: Anatomy, subject: Subject, number: int) -> None:
         for run in range(self.runs):
             made = self.simulate_run(subject, number, run)
-            write_run(folder, subject.id, run + 1, made)
-        write_subject_truth(folder, subject.id, made.scan.geometry, self.activation(anatomy, subject, number, made))
+            name = f"{subject.id}_task-{TASK}_run-{run + 1}"
+            write_series(folder, name, made.scan, made.blocks)
+            motion = truth_folder(folder, name) / f"{name}_desc-motion_timeseries.tsv"
+            write_table(motion, MOTION_COLUMNS, made.motion.tolist())
+            write_courses(folder, name, made.courses)
+        activation = self.activation(anatomy, subject, number, made)
+        write_maps(folder, f"{subject.id}_task-{TASK}", made.scan.geometry, activation)
 
     def activation(self, anatomy: Anatomy, subject: Subject, number: int, run: Run) -> dict[str, NDArray[np.float32]]:
         """Return each responding region's map (x, y, z) in the resting head: per cent of the signal of grey matter."""

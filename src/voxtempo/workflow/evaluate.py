@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from voxtempo.cohort.problem import few
 from voxtempo.errors import CohortError, LeakageError, RunError, StudyError
 from voxtempo.inference import Run, judge
 from voxtempo.inference.run import STUDY
+from voxtempo.learning.recipe import other_time
 from voxtempo.learning.tasks import ClassifyTask, SegmentTask
+from voxtempo.prepare import PreparedCase
 from voxtempo.report import write_report
 from voxtempo.workflow.judging import judge_folds, judge_run, judgement, keep_label_maps
 from voxtempo.workflow.records import write_json, write_predictions
@@ -88,6 +90,7 @@ def _external(run: Run, on: Study, cache: Path | None, workers: int, voice: Voic
     _refuse_seen(trained, setup.cohort, workers)
     _refuse_other_answers(run, setup.cohort)
     prepared = prepare(setup, cache, workers, lambda done, total: voice.bar("prepare", done, total, ""))
+    _refuse_other_times(run, prepared)
     out = run.folder / f"external-{on.name}"
     test = judge(
         run.predictor, setup.cohort.cases, prepared, "test", keep_label_maps(out / "predicted"),
@@ -143,6 +146,18 @@ def _refuse_seen(trained: Sequence[Case], external: Cohort, workers: int) -> Non
         raise LeakageError(
             f"{len(again)} cases of the external cohort were trained on ({few(again)}). "
             "An external cohort must be new to the network."
+        )
+
+
+def _refuse_other_times(run: Run, prepared: Mapping[str, PreparedCase]) -> None:
+    """Refuse an external cohort whose series have another repetition time than those of the training."""
+    trained = run.recipes[0].repetition_time
+    times = {case_id: case.image.repetition_time for case_id, case in prepared.items()}
+    others = [f"{case_id} ({time:g} s)" for case_id, time in times.items() if time and other_time(trained, time)]
+    if others:
+        raise CohortError(
+            f"The network was trained on volumes {trained:g} s apart, but {len(others)} series of the external cohort have "
+            f"another repetition time: {few(others)}. A study whose 'prepare' has the step 'resample_time' takes any."
         )
 
 

@@ -39,7 +39,8 @@ def judge_folds(run: Run, setup: Setup, whole: Fold, prepared: Mapping[str, Prep
     fixed = all(fold.test == setup.folds[0].test for fold in setup.folds)
     look = keep_label_maps(run.folder / "predicted")
     for place, fold in enumerate(setup.folds):
-        single = Predictor([predictor.models[place]], [run.recipes[place]], setup.study)
+        pooling = predictor.poolings[place : place + 1]
+        single = Predictor([predictor.models[place]], [run.recipes[place]], setup.study, pooling)
         validation += judge(single, setup.cohort.only(fold.validation), prepared, "validation")
         if not fixed:
             test += judge(single, setup.cohort.only(fold.test), prepared, "test", look)

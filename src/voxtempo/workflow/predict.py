@@ -14,9 +14,13 @@ from voxtempo.errors import ScanError, StudyError, VoxTempoError
 from voxtempo.feed import FeedCase, Voxels
 from voxtempo.inference import Answer, Predictor, Run
 from voxtempo.inference.native import native_label_map, native_probabilities
+from voxtempo.learning.recipe import other_time
 from voxtempo.learning.tasks import ClassifyTask, RegressTask, SegmentTask
 from voxtempo.prepare import prepare_scan
+from voxtempo.report.chart import png
+from voxtempo.report.course_chart import draw_course, draw_values
 from voxtempo.scans import Scan, read_scan, stack_channels, write_scan
+from voxtempo.scans.atomic import atomic_file
 from voxtempo.workflow.examples import course_rows
 from voxtempo.workflow.records import write_csv, write_json
 from voxtempo.workflow.voice import Voice
@@ -30,7 +34,7 @@ class Prediction:
 
     ``row`` is its line of ``predictions.csv``; ``labels`` its label map and ``probabilities`` the
     probability of each label (a channel each, float32), both on the native grid (segment); ``course`` the
-    decision over time (series) as rows.
+    decision over time (series) as rows; ``note`` says what had to be assumed.
     """
 
     id: str
@@ -38,6 +42,7 @@ class Prediction:
     labels: Scan | None = None
     probabilities: Scan | None = None
     course: tuple[dict[str, Any], ...] = ()
+    note: str = ""
 
 
 def predict_scan(run: Run, scan: Scan, case_id: str, probabilities: bool = False) -> Prediction:
@@ -55,7 +60,9 @@ def predict_scan(run: Run, scan: Scan, case_id: str, probabilities: bool = False
         )
     prepared, native, _ = prepare_scan(scan, run.steps)
     _refuse_misfit(prepared, predictor, case_id)
-    case = FeedCase(case_id, Voxels(prepared.data), prepared.geometry.spacing, repetition_time=prepared.repetition_time)
+    trained, seconds = predictor.recipe.repetition_time, prepared.repetition_time
+    note = f"{case_id}: no repetition time, taken to be {trained:g} s as in training" if trained and not seconds else ""
+    case = FeedCase(case_id, Voxels(prepared.data), prepared.geometry.spacing, repetition_time=seconds or trained)
     if isinstance(task, SegmentTask):
         answer = predictor.answer(case)
         assert answer.probabilities is not None
@@ -70,7 +77,7 @@ def predict_scan(run: Run, scan: Scan, case_id: str, probabilities: bool = False
         return Prediction(case_id, {"id": case_id, **volumes, "status": "ok"}, labels, chances)
     answer = predictor.course(case) if predictor.recipe.kind == "series" else predictor.answer(case)
     row: dict[str, Any] = {"id": case_id, **_verdict(answer, case_id, task), "status": "ok"}
-    return Prediction(case_id, row, course=tuple(course_rows(predictor, answer.course)))
+    return Prediction(case_id, row, course=tuple(course_rows(predictor, answer.course)), note=note)
 
 
 def _refuse_misfit(scan: Scan, predictor: Predictor, case_id: str) -> None:
@@ -81,6 +88,13 @@ def _refuse_misfit(scan: Scan, predictor: Predictor, case_id: str) -> None:
         if scan.volumes < wanted[0]:
             found = "one volume" if scan.volumes == 1 else f"a series of {scan.volumes} volumes"
             raise StudyError(f"{case_id}: the network takes windows of {wanted[0]} volumes, but the scan is {found}.")
+        trained, seconds = predictor.recipe.repetition_time, scan.repetition_time
+        if other_time(trained, seconds):
+            raise StudyError(
+                f"{case_id}: the network was trained on volumes {trained:g} s apart, but those of the scan are {seconds:g} s "
+                "apart after the run's preparation, so its windows would last differently long. A study whose 'prepare' has "
+                f"the step 'resample_time' ({trained:g} s) takes series of any repetition time."
+            )
         wanted = wanted[1:]
     elif scan.volumes > 1:
         raise StudyError(f"{case_id}: the network takes {kind}s, but the scan is a series of {scan.volumes} volumes.")
@@ -108,7 +122,7 @@ def predict_scans(
     run: Run, scans: Sequence[str], out: Path, voice: Voice | None = None, series: str | None = None,
     probabilities: bool = False,
 ) -> list[Prediction]:  # fmt: skip
-    """Predict files and write ``predictions.csv``, ``predictions.json``, label maps and time courses into ``out``.
+    """Predict files and write ``predictions.csv``, ``predictions.json``, label maps, time courses (CSV, PNG) into ``out``.
 
     Parameters
     ----------
@@ -143,6 +157,8 @@ def predict_scans(
         except VoxTempoError as error:
             prediction = Prediction(case_id, {"id": case_id, "status": str(error)})
         predictions.append(prediction)
+        if prediction.note:
+            voice.say(prediction.note)
         voice.bar("predict", number + 1, len(scans), case_id)
     rows = [{"scan": spec, **p.row} for spec, p in zip(scans, predictions, strict=True)]
     write_csv(out / "predictions.csv", [_ordered(row) for row in rows])
@@ -202,6 +218,21 @@ def _write(out: Path, prediction: Prediction) -> None:
             write_scan(one, out / f"{prediction.id}_p_{name}.nii.gz")
     if prediction.course:
         write_csv(out / f"{prediction.id}_course.csv", prediction.course)
+        with atomic_file(out / f"{prediction.id}_course.png") as file:
+            file.write(_course_picture(prediction))
+
+
+def _course_picture(prediction: Prediction) -> bytes:
+    """Return the time course of the decision as a PNG picture."""
+    course = prediction.course
+    time = np.array([row["time"] for row in course], np.float64)
+    said = prediction.row["predicted"]
+    if "value" in course[0]:
+        values = np.array([row["value"] for row in course], np.float64)
+        return png(draw_values(time, values, np.full_like(values, np.nan)), f"{prediction.id}: {said:.4g}")
+    classes = [key.removeprefix("p_") for key in course[0] if key.startswith("p_")]
+    scores = np.array([[row[f"p_{name}"] for name in classes] for row in course], np.float64)
+    return png(draw_course(time, scores, [""] * len(course), classes), f"{prediction.id}: {said}")
 
 
 def _read(run: Run, spec: str, series: str | None) -> Scan:

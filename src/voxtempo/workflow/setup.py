@@ -25,7 +25,8 @@ from voxtempo.cohort import (
     refuse_leaks,
 )
 from voxtempo.errors import StudyError
-from voxtempo.learning.choices import check_choices, check_fit, leave_out_events
+from voxtempo.learning.choices import check_choices, check_fit
+from voxtempo.learning.window_choices import leave_out_events
 from voxtempo.planning import Plan, plan_study
 from voxtempo.prepare import PreparedCase, build_steps, fills_nan, prepare_cohort
 from voxtempo.workflow.voice import Voice
@@ -90,7 +91,8 @@ def set_up(study: Study, workers: int = 2, voice: Voice | None = None) -> Setup:
     geometry = check_geometry(cohort, workers)
     refuse_errors(geometry.problems)
     plan = plan_study(study, cohort, geometry)
-    refuse_errors(check_fit(plan.study, cohort, geometry))
+    fit = check_fit(plan.study, cohort, geometry)
+    refuse_errors(fit)
     cohort, left_out = leave_out_events(plan.study, cohort, geometry)
     masks = check_masks(cohort, workers, lambda done, total: voice.bar("label maps", done, total, ""))
     refuse_errors(masks)
@@ -103,6 +105,7 @@ def set_up(study: Study, workers: int = 2, voice: Voice | None = None) -> Setup:
         refuse_leaks(cohort, fold, duplicates)
     problems = (
         *geometry.problems,
+        *fit,
         *left_out,
         *masks,
         *images,

@@ -13,6 +13,7 @@ from typing import Any
 from voxtempo.cohort import Fold, Study, summarise, write_split
 from voxtempo.errors import StudyError, VoxTempoError
 from voxtempo.inference import Predictor, Run
+from voxtempo.inference.run import POOLING
 from voxtempo.learning import backend
 from voxtempo.learning.fit import Interrupted, Watch
 from voxtempo.learning.tensorboard import scalar_log
@@ -23,6 +24,7 @@ from voxtempo.planning import explain
 from voxtempo.prepare import build_steps, step_records
 from voxtempo.report import write_report
 from voxtempo.scans import content_hash
+from voxtempo.workflow.confounds import write_motion
 from voxtempo.workflow.judging import judge_folds, judge_run
 from voxtempo.workflow.records import (
     claim_folder,
@@ -94,14 +96,17 @@ def train_one_fold(
     clock = time.monotonic()
     prepared = prepare(setup, cache, workers, lambda done, total: voice.bar("prepare", done, total, ""))
     seconds = {"prepare": time.monotonic() - clock}
+    write_motion(out / "motion", prepared)
     with _told(setup.study):
         trained = train_fold(setup.study, setup.cohort, fold, prepared, out / "checkpoints", _watch(setup, out, voice))
     seconds["train"] = trained.progress.seconds
     write_text(out / "network.json", trained.recipe.dumps())
     write_weights(trained.model, out / "weights.safetensors")
+    if trained.pooling is not None:
+        trained.pooling.save(out / POOLING)
     write_csv(out / "history.csv", trained.progress.history)
     clock = time.monotonic()
-    predictor = Predictor([trained.model], [trained.recipe], setup.study)
+    predictor = Predictor([trained.model], [trained.recipe], setup.study, [trained.pooling] if trained.pooling else [])
     judge_run(out, setup, fold, prepared, predictor, voice)
     seconds["evaluate"] = time.monotonic() - clock
     write_json(out / "manifest.json", _manifest(setup, fold, trained, seconds))
@@ -127,6 +132,7 @@ def train_all_folds(
         train_one_fold(setup, out / f"fold-{fold.index}", fold.index, cache, workers, voice)
     clock = time.monotonic()
     prepared = prepare(setup, cache, workers)
+    write_motion(out / "motion", prepared)
     run = Run(out)
     judge_folds(run, setup, whole, prepared, voice)
     histories = [_read_manifest(member) for member in run.members]

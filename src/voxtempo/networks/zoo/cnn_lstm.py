@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from voxtempo.networks.blocks import Activation, Norm, Style, conv_block, pool, pool_to_vector, space, stride_along
+from voxtempo.networks.blocks import Activation, Norm, Style
 from voxtempo.networks.card import Features, network
-from voxtempo.networks.fold_time import over_time
-from voxtempo.networks.keras_seam import Tensor, keras
-from voxtempo.networks.options import Count, Share, Widths
+from voxtempo.networks.keras_seam import Tensor
+from voxtempo.networks.options import AnyWidths, Count, Share
+from voxtempo.networks.recurrent import recurrent
+from voxtempo.networks.volume_cnn import describe_volumes
 
 
 @network(
@@ -19,7 +20,7 @@ from voxtempo.networks.options import Count, Share, Widths
 def cnn_lstm(
     inputs: Tensor,
     *,
-    widths: Widths = (16, 32, 64),
+    widths: AnyWidths = (16, 32, 64),
     kernel: Count = 3,
     grid: Count = 4,
     features: Count = 64,
@@ -34,7 +35,9 @@ def cnn_lstm(
     Parameters
     ----------
     inputs : (batch, time, x, y, z, channels); z may be 1.
-    widths : channels of each convolution of the volume's network; each is followed by maximum pooling by 2.
+    widths : channels of each convolution of the volume's network; each is followed by maximum pooling by 2. An
+        empty list leaves them out: the description is then a linear map of the voxels (or of the cells of ``grid``), for
+        regions of an atlas and for few selected voxels.
     kernel : voxels along each side of the kernels.
     grid : cells along each axis that the last map is averaged to before it is described; 1 forgets where things are.
     features : size of the vector that describes one volume.
@@ -47,29 +50,10 @@ def cnn_lstm(
     -------
     Features with a vector only: there is no map to segment from.
 
-    Notes
-    -----
-    The LSTM does not use cuDNN: it would stop XLA from compiling the whole model on TensorFlow.
-
     References
     ----------
     Donahue et al. 2015, "Long-term recurrent convolutional networks for visual recognition and description", CVPR,
     arXiv:1411.4389; Hochreiter, Schmidhuber 1997, "Long short-term memory", Neural Computation 9(8).
     """
-    style = Style(norm, activation)
-
-    def describe(volume: Tensor) -> Tensor:
-        x = volume
-        for width in widths:
-            x = conv_block(x, width, style, kernel=kernel)
-            x = pool(x, stride_along(space(x), 2))
-        x = keras.layers.Dense(features, kernel_initializer="he_normal")(pool_to_vector(x, grid))
-        return style.activate(x)
-
-    series = over_time(describe, inputs)
-    if dropout > 0:
-        series = keras.layers.Dropout(dropout)(series)
-    lstm = keras.layers.LSTM(units, use_cudnn=False)
-    if bidirectional:
-        lstm = keras.layers.Bidirectional(lstm)
-    return Features(vector=lstm(series))
+    series = describe_volumes(inputs, widths, (kernel,) * len(widths), Style(norm, activation), grid, features)
+    return Features(vector=recurrent(series, "lstm", units, bidirectional, dropout))

@@ -1,0 +1,144 @@
+"""Courses over time that no static view tells apart: same mean, same variance, same single volumes, another order.
+
+Two courses that are each other's mirror image in time have the same values in another order, and a phase drawn evenly
+makes every volume as likely as any other. So whoever forgets the order of the volumes (a mean, a deviation, a histogram)
+or looks at one of them sees the same in both. Haemodynamic responses would not do: they rise faster than they
+fall, and after them the signal undershoots, so one volume could tell which of two regions was first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxtempo.simulate.anatomy import REGIONS
+from voxtempo.simulate.design import Block
+from voxtempo.simulate.haemodynamics import LENGTH, block_response
+
+SAWTOOTH = 20.0
+"""Seconds from one step of a sawtooth to the next."""
+
+PAIR, GAP, EVENT = 40.0, 10.0, 3.0
+"""Seconds between pairs of events, between the events of a pair, and of an event (standard deviation of its bell)."""
+
+HERTZ = {"slow": 0.05, "fast": 0.1}
+"""Frequency of each group."""
+
+BLOCK, REST = 10.0, 10.0
+"""Seconds of a block that a region responds to, and of the rest after it."""
+
+OTHER = 0.13
+"""Hertz of what else goes on in such a region."""
+
+Seconds = NDArray[np.float64]
+Course = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Activity:
+    """What a brain does in a run: a course (t,) for each region, and the blocks it responds to, if there are any."""
+
+    courses: Mapping[str, Course]
+    blocks: tuple[Block, ...] = ()
+
+
+def pattern(rng: np.random.Generator, seconds: Seconds, group: str) -> Activity:
+    """Return a sawtooth that climbs slowly and drops at once ("rising"), or climbs at once and drops slowly ("falling")."""
+    turns = seconds / SAWTOOTH + rng.uniform()
+    return _everywhere((turns if group == "rising" else -turns) % 1.0)
+
+
+def order(rng: np.random.Generator, seconds: Seconds, group: str) -> Activity:
+    """Return pairs of events: the visual region before the motor one ("visual_first"), or after it ("motor_first")."""
+    start = rng.uniform(0, PAIR)
+    first, second = ("visual", "motor") if group == "visual_first" else ("motor", "visual")
+    courses = {first: bells(seconds, start), second: bells(seconds, start + GAP)}
+    return Activity({name: level(courses[name]) for name in ("visual", "motor")})
+
+
+def frequency(rng: np.random.Generator, seconds: Seconds, group: str) -> Activity:
+    """Return an oscillation of 0.05 Hz ("slow") or 0.1 Hz ("fast") with a random phase."""
+    return rate(rng, seconds, HERTZ[group])
+
+
+def rate(rng: np.random.Generator, seconds: Seconds, hertz: float) -> Activity:
+    """Return an oscillation with a random phase."""
+    return _everywhere(np.sin(2 * np.pi * (hertz * seconds + rng.uniform())))
+
+
+def response(rng: np.random.Generator, seconds: Seconds, share: float) -> Activity:
+    """Return the response to blocks at times that are known, among oscillations that keep the variance as it is.
+
+    Parameters
+    ----------
+    share : standard deviation of the response, as a share (0 to 1) of that of the course.
+    """
+    cycle = BLOCK + REST
+    onsets = rng.uniform(-cycle, 0) + cycle * np.arange(-np.ceil(LENGTH / cycle), np.ceil(seconds[-1] / cycle) + 2)
+    onsets = onsets[onsets <= seconds[-1]]
+    before = -onsets.min()
+    answer = level(block_response((onsets + before).tolist(), [BLOCK] * len(onsets), seconds + before))
+    rest = np.sin(2 * np.pi * (OTHER * seconds + rng.uniform()))
+    rest = level(rest - rest.mean() - answer * (answer @ rest) / (answer @ answer))
+    blocks = tuple(Block(round(float(onset), 3), BLOCK, "task") for onset in onsets if onset + BLOCK > 0)
+    return Activity(_everywhere(share * answer + np.sqrt(1 - share**2) * rest).courses, blocks)
+
+
+def bells(seconds: Seconds, start: float) -> Course:
+    """Return a bell of height 1 at ``start`` and at every ``PAIR`` seconds before and after it.
+
+    >>> bells(np.array([5.0, 25.0, 45.0]), 5.0).round(3).tolist()
+    [1.0, 0.0, 1.0]
+    """
+    away = (seconds - start + PAIR / 2) % PAIR - PAIR / 2
+    return np.asarray(np.exp(-(away**2) / (2 * EVENT**2)))
+
+
+def level(course: Course) -> Course:
+    """Return the course with a mean of 0 and a standard deviation of 1, whatever part of a period the run ends in."""
+    centred = course - course.mean()
+    return np.asarray(centred / centred.std())
+
+
+def _everywhere(course: Course) -> Activity:
+    return Activity(dict.fromkeys(REGIONS, level(course)))
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the people of a cohort differ in.
+
+    Parameters
+    ----------
+    make : from chance, the times of the volumes (s) and a person's truth to what the brain does.
+    column : of participants.tsv.
+    about : the column in words.
+    groups : names of two groups of equal size, or
+    span : least and largest of a number, evenly spread.
+    """
+
+    make: Callable[[np.random.Generator, Seconds, Any], Activity]
+    column: str
+    about: str
+    groups: tuple[str, ...] = ()
+    span: tuple[float, float] = (0.0, 1.0)
+
+
+TRUTHS: Mapping[str, Truth] = {
+    "pattern": Truth(
+        pattern, "group", "whether the signal climbs slowly and drops at once, or the other way round", ("rising", "falling")
+    ),
+    "order": Truth(
+        order, "group", "which region's event comes first in every pair of events", ("visual_first", "motor_first")
+    ),
+    "frequency": Truth(frequency, "group", "oscillation of 0.05 Hz (slow) or 0.1 Hz (fast)", ("slow", "fast")),
+    "amplitude": Truth(
+        response, "amplitude", "response to the blocks at a region's peak, per cent of the signal of grey matter "
+        "(standard deviation over time)", span=(0.15, 0.95),
+    ),
+    "rate": Truth(rate, "rate", "frequency of the oscillation, Hz", span=(0.03, 0.12)),
+}  # fmt: skip
