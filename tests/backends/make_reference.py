@@ -19,6 +19,7 @@ from voxtempo.networks.keras_seam import keras
 FILE = Path(__file__).with_name("reference.npz")
 SHAPES = {"slice": (16, 12, 1), "volume": (12, 10, 9, 1), "series": (3, 9, 8, 4, 1)}
 OUTPUTS = {"classify": 3, "regress": 1, "segment": 2}
+LIGHT = dict.fromkeys(("backbone2d", "conv3d_2d", "framewise_2d", "lstm_2d", "slicewise_2d"), {"backbone": "lightweight_cnn"})
 CASES = [f"{name}-{task}" for name in networks for task in networks[name].tasks]
 TRAINED = [f"{name}-{networks[name].tasks[0]}" for name in networks]
 
@@ -26,7 +27,7 @@ TRAINED = [f"{name}-{networks[name].tasks[0]}" for name in networks]
 def build(case: str) -> keras.Model:
     """Return the case's network with weights drawn from its name."""
     name, task = case.rsplit("-", 1)
-    model = build_network(name, SHAPES[networks[name].input], head_for(task, OUTPUTS[task]))
+    model = build_network(name, SHAPES[networks[name].input], head_for(task, OUTPUTS[task]), LIGHT.get(name))
     rng = np.random.default_rng(zlib.crc32(case.encode()))
     for variable in model.weights:
         shape, kind = tuple(variable.shape), variable.path.rsplit("/", 1)[-1]

@@ -104,7 +104,7 @@ def test_weights_are_saved_and_read(name: str, tmp_path: Path) -> None:
 def test_bfloat16_gives_finite_float32_logits(name: str) -> None:
     card = networks[name]
     head = reference.head_for(card.tasks[0], reference.OUTPUTS[card.tasks[0]])
-    model = build_network(name, reference.SHAPES[card.input], head, precision="bfloat16")
+    model = build_network(name, reference.SHAPES[card.input], head, reference.LIGHT.get(name), precision="bfloat16")
     x, _ = reference.samples(f"{name}-{card.tasks[0]}")
     logits = model(x, training=False)
     assert keras.backend.standardize_dtype(logits.dtype) == "float32"

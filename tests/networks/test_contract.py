@@ -19,9 +19,12 @@ AWKWARD = {"slice": [(9, 33, 1)], "volume": [(17, 21, 1, 1), (8, 30, 5, 3)], "se
 OUTPUTS = {"classify": 3, "regress": 1, "segment": 3}
 EVERY = [(name, task) for name in networks for task in networks[name].tasks]
 EACH = [(name, networks[name].tasks[0]) for name in networks]
+LIGHT = dict.fromkeys(("backbone2d", "conv3d_2d", "framewise_2d", "lstm_2d", "slicewise_2d"), {"backbone": "lightweight_cnn"})
+"""Options in the place of defaults that have millions of weights; ``test_backbones`` has those."""
 
 
 def build(name: str, task: str, shape: tuple[int, ...] | None = None, **settings: object):
+    settings = {"options": LIGHT.get(name), **settings}
     return build_network(name, shape or SHAPES[networks[name].input], head_for(task, OUTPUTS[task]), **settings)
 
 
@@ -61,7 +64,7 @@ def test_card_is_complete(name: str) -> None:
 
 @pytest.mark.parametrize("name", networks)
 def test_levels_run_from_fine_to_coarse(name: str) -> None:
-    _, features = build_features(name, SHAPES[networks[name].input])
+    _, features = build_features(name, SHAPES[networks[name].input], LIGHT.get(name))
     sizes = [np.prod(level.shape[1:-1]) for level in features.levels]
     assert sizes == sorted(sizes, reverse=True)
     assert features.levels or features.vector is not None

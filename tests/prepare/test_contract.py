@@ -18,6 +18,8 @@ REQUIRED = {
     "confounds": {"compcor": 2, "low_pass": 0.2},
     "slice_timing": {"order": "siemens"},
     "resample_time": {"repetition_time": 1.5},
+    "smooth": {"fwhm": 5.0},
+    "parcellate": {"coordinates": "dosenbach_2010", "missing": "zero"},
 }
 CUTS = {"crop_pad": [18, 40]}
 VARIANTS = [
@@ -37,12 +39,15 @@ VARIANTS = [
     {"normalise": {"axis": "time"}},
     {"normalise": {"axis": "time", "within": "foreground"}},
     {"percent_change": {"baseline": 3, "within": "all"}},
+    {"denoise": {"method": "nlm", "size": 3}},
+    {"denoise": {"method": "median"}},
+    {"smooth": {"fwhm": [4.0, 0.0, 6.0], "within": "mask"}},
     {"resample_time": {"volumes": 12, "periodic": True}},
     {"slice_timing": {"order": "interleaved", "interpolation": "sinc", "reference": "first"}},
     {"confounds": {"global_signal": True, "keep_mean": False}},
     {"temporal_filter": {"detrend": None, "high_pass": 0.02, "keep_mean": False}},
 ]
-GEOMETRIC = [v for v in VARIANTS if steps[next(iter(v))].geometric]
+GEOMETRIC = [v for v in VARIANTS if steps[next(iter(v))].geometric and "parcellate" not in v]  # regions are no grid
 CENTRE, RADIUS = np.array([4.0, -6.0, 10.0]), 11.0
 
 

@@ -109,7 +109,7 @@ def test_known_motion_of_several_mm_is_found_on_any_grid_and_taken_out(name):
 @pytest.fixture(scope="module")
 def simulated():
     """A head with activation, drift, shading and noise that moves by up to 8 mm, every fifth volume; and its motion."""
-    cohort = Bold(volumes=40, repetition_time=2.0, voxel=4.0, motion=8.0, effect=5.0, drift=4.0, noise=2.0, seed=5)
+    cohort = Bold(volumes=40, repetition_time=2.0, voxel=5.0, motion=8.0, effect=5.0, drift=4.0, noise=2.0, seed=5)
     run = cohort.simulate_run(cohort.participants()[0], 0, 0)
     assert np.abs(run.motion[::5]).max() > 2
     return Scan(run.scan.data[::5], run.scan.geometry, 10.0), run.motion[::5]

@@ -45,8 +45,8 @@ def atlas(tmp_path: Path) -> Path:
     labels[3:14, 3:14, 3:20], labels[16:27, 3:14, 3:20] = 9, 2
     labels[3:14, 16:27, 3:20], labels[16:27, 16:27, 3:20] = 5, 300
     path = tmp_path / "labels.nii.gz"
-    write_scan(Scan(labels[None, ..., None], Geometry((30, 30, 24), turned((1.5, 1.6, 1.7), -0.1, (20, -24, -18))), kind="label"),
-               path)  # fmt: skip
+    grid = Geometry((30, 30, 24), turned((1.5, 1.6, 1.7), -0.1, (20, -24, -18)))
+    write_scan(Scan(labels[None, ..., None], grid, kind="label"), path)
     return path
 
 
@@ -107,7 +107,9 @@ def test_published_points_come_without_a_network(name, count):
 
 def test_regions_without_a_voxel_are_refused_or_zero(scan, atlas):
     far = scan.with_data(scan.data, Geometry(SHAPE, turned((3.1, 2.9, 3.7), 0.2, (219.0, -27.0, -18.0))))
-    with pytest.raises(GeometryError, match=r"parcellate.*4 of 4 regions.*no voxel in bold.nii.gz \(2, 5, 9.*missing: zero"):
+    with pytest.raises(
+        GeometryError, match=r"parcellate.*4 of 4 regions.*no voxel in bold.nii.gz \(2, 5, 9.*missing: zero"
+    ):
         parcellated(far, atlas=str(atlas))
     half = scan.with_data(scan.data[:, :5], Geometry((5, 16, 11), scan.geometry.affine))
     with pytest.raises(GeometryError, match="2 of 4 regions"):
@@ -201,7 +203,7 @@ def test_blocks_of_volumes_give_the_same_and_need_little_memory():
 
 
 def test_what_cannot_be_is_said(scan, atlas, tmp_path):
-    with pytest.raises(StudyError, match="either 'atlas'.*or 'coordinates'"):
+    with pytest.raises(StudyError, match=r"either 'atlas'.*or 'coordinates'"):
         build_steps(["parcellate"])
     with pytest.raises(StudyError, match="either 'atlas'"):
         build_steps([{"parcellate": {"atlas": "a.nii", "coordinates": "power_2011"}}])
@@ -217,10 +219,15 @@ def test_what_cannot_be_is_said(scan, atlas, tmp_path):
     (tmp_path / "q.csv").write_text("x,y\n1,2\n")
     with pytest.raises(CohortError, match="'z'"):
         parcellated(scan, coordinates=str(tmp_path / "q.csv"))
-    write_scan(Scan(np.zeros((1, 4, 4, 4, 1), np.uint8), Geometry.from_spacing((4, 4, 4)), kind="label"), tmp_path / "z.nii")
+    write_scan(
+        Scan(np.zeros((1, 4, 4, 4, 1), np.uint8), Geometry.from_spacing((4, 4, 4)), kind="label"), tmp_path / "z.nii"
+    )
     with pytest.raises(StudyError, match="only zeros"):
         parcellated(scan, atlas=str(tmp_path / "z.nii"))
-    write_scan(Scan(np.ones((2, 4, 4, 4, 1), np.uint8), Geometry.from_spacing((4, 4, 4)), 1.0, kind="label"), tmp_path / "t.nii")
+    write_scan(
+        Scan(np.ones((2, 4, 4, 4, 1), np.uint8), Geometry.from_spacing((4, 4, 4)), 1.0, kind="label"),
+        tmp_path / "t.nii",
+    )
     with pytest.raises(StudyError, match="2 volumes"):
         parcellated(scan, atlas=str(tmp_path / "t.nii"))
 
@@ -242,3 +249,51 @@ def test_files_that_steps_name_are_relative_to_the_study_and_absolute_in_the_run
         again = load_study(tmp_path / "run.yaml")
         assert step_records(build_steps(again.prepare)) == step_records(build_steps(study.prepare))
         assert again.network.options == {"norm": "batch"}
+
+
+def write_cohort(folder: Path) -> Path:
+    """Ten series on an oblique grid; in which of two regions the second half is brighter, is the class."""
+    labels = np.zeros((10, 8, 6), np.uint8)
+    labels[1:5, 1:4, 1:5], labels[5:9, 1:4, 1:5], labels[1:5, 4:7, 1:5] = 1, 2, 4
+    geometry = Geometry((10, 8, 6), turned((3.0, 3.0, 3.5), 0.1, (12, -11, -9)))
+    write_scan(Scan(labels[None, ..., None], geometry, kind="label"), folder / "atlas.nii.gz")
+    rows = ["id,group"]
+    for number in range(10):
+        data = np.random.default_rng(number).normal(100, 4, (14, *labels.shape, 1)).astype(np.float32)
+        data[7:, labels == 1 + number % 2] += 10
+        write_scan(Scan(data, geometry, 2.0), folder / f"s{number}.nii.gz")
+        rows.append(f"s{number},{'ab'[number % 2]}")
+    (folder / "cohort.csv").write_text("\n".join(rows) + "\n")
+    study = folder / "study.yaml"
+    study.write_text(
+        "name: regions\ntask: classify\n"
+        "cohort: {table: cohort.csv, scans: {bold: '{id}.nii.gz'}, target: {column: group}}\n"
+        "prepare: [{parcellate: atlas.nii.gz}, {normalise: {method: zscore, axis: time}}]\n"
+        "sample: {window: {length: 12}}\nsplit: {test: 0.4, seed: 1}\n"
+        "network: {name: st_gcn, edges: distance, widths: [4], neighbours: 1, kernel: 3}\n"
+        "train: {epochs: 2, batch: 4, rate: 0.01}\nevaluate: {intervals: 100}\n"
+    )
+    return study
+
+
+def test_from_an_atlas_beside_the_study_to_a_prediction(tmp_path, monkeypatch):
+    from voxtempo.errors import RunError
+    from voxtempo.workflow import predict_scans, train_study
+
+    monkeypatch.setenv("VOXTEMPO_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "data").mkdir()
+    run = train_study(load_study(write_cohort(tmp_path / "data")), tmp_path / "run", workers=1)
+    recipe = run.recipes[0]
+    assert recipe.input_shape == (12, 3, 1, 1, 1)
+    assert np.shape(recipe.options["coordinates"]) == (3, 3)
+    assert run.metrics["test"]["accuracy"]["n"] == 4
+    assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
+    assert len(json.loads((tmp_path / "run" / "prepare.json").read_text())["files"]) == 1
+    (predicted,) = predict_scans(run, [str(tmp_path / "data" / "s0.nii.gz")], tmp_path / "out")
+    assert predicted.row["status"] == "ok"
+    assert len(predicted.course) == 3
+    assert not list((tmp_path / "out").glob("*.nii.gz"))
+    atlas = nib.load(tmp_path / "data" / "atlas.nii.gz")
+    nib.save(nib.Nifti1Image(np.asarray(atlas.dataobj) * 2, atlas.affine), tmp_path / "data" / "atlas.nii.gz")
+    with pytest.raises(RunError, match=r"needs the file .*atlas.nii.gz, which has changed"):
+        predict_scans(run, [str(tmp_path / "data" / "s0.nii.gz")], tmp_path / "out")

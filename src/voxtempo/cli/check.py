@@ -39,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from voxtempo.errors import StudyError, VoxTempoError
     from voxtempo.learning.choices import check_choices, check_fit
     from voxtempo.learning.window_choices import leave_out_events
+    from voxtempo.networks.local_weights import refuse_unusable
     from voxtempo.planning import explain, plan_study
 
     if args.schema:
@@ -51,6 +52,11 @@ def run(args: argparse.Namespace) -> int:
     geometry = room.check_geometry(cohort, args.workers)
     choices = check_choices(study, cohort)
     problems = [*cohort.problems, *geometry.problems, *choices]
+    if study.network.name is not None:
+        try:
+            refuse_unusable(study.network.options)
+        except VoxTempoError as error:
+            problems.append(room.Problem("error", "network", str(error)))
     plan = None
     if not choices:
         try:

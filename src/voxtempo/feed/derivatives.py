@@ -41,7 +41,7 @@ def with_derivatives(image: Image, names: Sequence[str]) -> Image:
 def difference(image: Image, out: Image) -> None:
     """Fill ``out`` with each frame minus the one before it; the first has none and is 0."""
     out[:1] = 0
-    np.subtract(image[:-1], image[1:], out=out[1:])
+    np.subtract(image[1:], image[:-1], out=out[1:])
 
 
 def second_difference(image: Image, out: Image) -> None:

@@ -17,9 +17,10 @@ from voxtempo.learning.recipe import Recipe
 from voxtempo.learning.tasks import LearningTask
 from voxtempo.learning.weights import read_weights
 from voxtempo.prepare import Step, build_steps
+from voxtempo.scans import content_hash
 
 STUDY, NETWORK, WEIGHTS, MANIFEST = "study.yaml", "network.json", "weights.safetensors", "manifest.json"
-POOLING = "pooling.safetensors"
+POOLING, PREPARE = "pooling.safetensors", "prepare.json"
 
 
 class Run:
@@ -91,6 +92,20 @@ class Run:
     def steps(self) -> tuple[Step, ...]:
         """The preparation that the networks expect."""
         return build_steps(self.study.prepare or [])
+
+    def refuse_changed_files(self) -> None:
+        """Raise a ``RunError`` where a file that the preparation needs beside the scans (an atlas) is no longer the same."""
+        path = self.folder / PREPARE
+        try:
+            record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path} cannot be read: {error}.{_RESTORE}") from None
+        for name, digest in record.get("files", {}).items():
+            if not Path(name).is_file() or content_hash(name) != digest:
+                raise RunError(
+                    f"The preparation of this run needs the file {name}, which has changed or is gone since training. Put the "
+                    "old file back, or train again."
+                )
 
     @property
     def metrics(self) -> dict[str, Any]:

@@ -24,14 +24,17 @@ LEFT = 0.1
 
 
 def keeps_batch_statistics(model: Any) -> bool:
-    """Return whether any layer of the model normalises over the batch."""
+    """Return whether any layer of the model normalises over the batch and is not frozen."""
     return bool(_normalisers(model))
 
 
 def _normalisers(model: Any) -> list[Any]:
     import keras
 
-    return [layer for layer in _layers(model) if isinstance(layer, keras.layers.BatchNormalization)]
+    # A frozen layer normalises with what it has, in training too.
+    return [
+        layer for layer in _layers(model) if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+    ]
 
 
 def _layers(model: Any) -> Iterator[Any]:

@@ -25,6 +25,7 @@ from voxtempo.learning.statistics import refresher
 from voxtempo.learning.tasks import ClassifyTask, LearningTask, make_task
 from voxtempo.learning.window_choices import keeps_time
 from voxtempo.networks import networks, resolve_precision
+from voxtempo.networks.local_weights import load_into
 from voxtempo.prepare import PreparedCase
 from voxtempo.scans import Geometry
 
@@ -103,6 +104,9 @@ def train_fold(
         jit_compile=backend.compile_whole_graph(),
     )
     model.optimizer.build(model.trainable_variables)
+    saved = Checkpoints(checkpoints)
+    if not recipe.python and recipe.options.get("weights") and saved.restore(model) is None:
+        load_into(model, recipe.options)
     keras.utils.set_random_seed(study.train.seed)
     progress = fit(
         model,
@@ -110,7 +114,7 @@ def train_fold(
         training,
         batches(validation_cases, training=False) if validation_cases else None,
         study.train,
-        Checkpoints(checkpoints),
+        saved,
         watch,
         refresher(model, batches(train_cases, training=False)),
     )

@@ -47,7 +47,7 @@ def as_regions(series: Tensor, cells: int) -> tuple[Tensor, NDArray[np.float64] 
     if side > 1:
         volume = keras.ops.average_pool(volume, stride, stride, "same")
     grid = space(volume)
-    places = np.indices(grid).reshape(3, -1).T * np.array(stride, np.float64)
+    places = np.indices(grid).reshape(3, -1).T.astype(np.float64) * stride
     courses = keras.ops.reshape(volume, (-1, volumes, math.prod(grid), channels))
     return keras.ops.transpose(courses, (0, 2, 1, 3)), places
 

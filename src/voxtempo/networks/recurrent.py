@@ -7,12 +7,18 @@ from typing import Literal
 from voxtempo.networks.keras_seam import Tensor, keras
 
 Recurrence = Literal["lstm", "gru"]
+StateReadout = Literal["last", "mean"]
 
 
 def recurrent(
-    series: Tensor, kind: Recurrence, units: int, bidirectional: bool = False, dropout: float = 0.0
+    series: Tensor,
+    kind: Recurrence,
+    units: int,
+    bidirectional: bool = False,
+    dropout: float = 0.0,
+    readout: StateReadout = "last",
 ) -> Tensor:
-    """Read the vectors of a series in order and return the last state.
+    """Read the vectors of a series in order and return the last state, or the mean of all.
 
     Neither layer uses cuDNN: it would stop XLA from compiling the whole model on TensorFlow. The GRU applies its reset
     gate after the recurrent product, so that its weights are those of every other framework's GRU.
@@ -26,6 +32,8 @@ def recurrent(
     bidirectional : read the series backwards too, with weights of its own (Schuster, Paliwal 1997, IEEE Transactions on
         Signal Processing 45(11)).
     dropout : share of each vector that is dropped in training before it is read.
+    readout : "last" state, or the "mean" of the states at all times: few series are not so easily learned by heart, and
+        what happened early need not be carried to the end.
 
     Returns
     -------
@@ -34,9 +42,10 @@ def recurrent(
     if dropout > 0:
         series = keras.layers.Dropout(dropout)(series)
     if kind == "lstm":
-        layer = keras.layers.LSTM(units, use_cudnn=False)
+        layer = keras.layers.LSTM(units, use_cudnn=False, return_sequences=readout == "mean")
     else:
-        layer = keras.layers.GRU(units, use_cudnn=False, reset_after=True)
+        layer = keras.layers.GRU(units, use_cudnn=False, reset_after=True, return_sequences=readout == "mean")
     if bidirectional:
         layer = keras.layers.Bidirectional(layer)
-    return layer(series)
+    states = layer(series)
+    return states if readout == "last" else keras.ops.mean(states, axis=1)

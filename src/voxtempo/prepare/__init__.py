@@ -9,6 +9,7 @@ from voxtempo.prepare.pipeline import prepare_cohort
 from voxtempo.prepare.regrid import regrid, to_native
 from voxtempo.prepare.run import apply_decided, prepare_scan, run_steps
 from voxtempo.prepare.step import Decision, Step, steps
+from voxtempo.prepare.step_files import file_hashes
 from voxtempo.prepare.store import PreparedCase
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "apply_decided",
     "build_steps",
     "cache_root",
+    "file_hashes",
     "fills_nan",
     "prepare_cohort",
     "prepare_scan",

@@ -18,9 +18,9 @@ from scipy.linalg import eigh
 
 from voxtempo.errors import StudyError
 from voxtempo.prepare.blocks import courses_of
-from voxtempo.prepare.parcellation import file_hash
 from voxtempo.prepare.projection import Matrix, residuals
 from voxtempo.prepare.regrid import regrid
+from voxtempo.prepare.step_files import file_hash
 from voxtempo.scans import Scan, read_scan
 
 

@@ -88,6 +88,10 @@ class Confounds(Step):
         """Return the options with the content of the mask in the place of its path."""
         return {**vars(self), "compcor": None if self.compcor is None else self.compcor.identity()}
 
+    def files(self) -> tuple[str, ...]:
+        """Return the mask, where there is one."""
+        return (self.compcor.mask,) if self.compcor is not None and self.compcor.mask is not None else ()
+
     def misplaced(self, earlier: Sequence[Step]) -> str | None:
         """Two projections one after the other undo each other."""
         return two_projections(earlier, "temporal_filter")

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from voxtempo.cohort.problem import few
 from voxtempo.errors import GeometryError, StudyError
 from voxtempo.prepare.options import Positive
-from voxtempo.prepare.parcellation import TABLES, Members, Parcellation, file_hash, label_map, spheres
+from voxtempo.prepare.parcellation import TABLES, Members, Parcellation, label_map, spheres
 from voxtempo.prepare.step import Decision, Step, step
+from voxtempo.prepare.step_files import file_hash
 from voxtempo.scans import Geometry, Scan
 
 BLOCK = 8_000_000  # values (64 MB in double precision) looked at together
@@ -76,12 +77,19 @@ class Parcellate(Step):
         assert self.coordinates is not None
         return spheres(self.coordinates, self.radius)
 
+    def files(self) -> tuple[str, ...]:
+        """Return the atlas, the table of names or the table of points."""
+        return tuple(getattr(self, option) for option in self._named())
+
     def identity(self) -> dict[str, Any]:
         """Return the options with the content of files in the place of their paths."""
-        files = {"atlas": self.atlas, "names": self.names}
-        if self.coordinates is not None and self.coordinates.lower().endswith(TABLES):
-            files["coordinates"] = self.coordinates
-        return {**vars(self), **{key: file_hash(path) for key, path in files.items() if path is not None}}
+        return {**vars(self), **{option: file_hash(getattr(self, option)) for option in self._named()}}
+
+    def _named(self) -> list[str]:
+        """Return which options name files."""
+        table = (self.coordinates or "").lower().endswith(TABLES)
+        named = {"atlas": self.atlas, "names": self.names, "coordinates": self.coordinates if table else None}
+        return [option for option, path in named.items() if path is not None]
 
     def foresee(self, geometry: Geometry) -> Geometry:
         """Return the grid of regions, which does not depend on the scan's."""

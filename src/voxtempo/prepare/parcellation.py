@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxtempo.cohort.facts import stamp
 from voxtempo.cohort.table import number_in, read_table
 from voxtempo.errors import StudyError, did_you_mean
 from voxtempo.prepare.regrid import regrid
-from voxtempo.scans import Geometry, Scan, content_hash, read_scan
+from voxtempo.prepare.step_files import file_stamp
+from voxtempo.scans import Geometry, Scan, read_scan
 
 BUILT_IN = {
     "power_2011": "fetch_coords_power_2011",
@@ -104,7 +104,7 @@ def label_map(atlas: str, names: str | None = None) -> LabelMap:
     StudyError : it has no regions or several volumes, or the table does not name them all.
     """
     path, table = Path(atlas).resolve(), None if names is None else Path(names).resolve()
-    return _label_map(path, _stamp(path), table, "" if table is None else _stamp(table))
+    return _label_map(path, file_stamp(path), table, "" if table is None else file_stamp(table))
 
 
 def spheres(coordinates: str, radius: float) -> Spheres:
@@ -125,22 +125,6 @@ def spheres(coordinates: str, radius: float) -> Spheres:
         )
     names, centres = _points_built_in(coordinates)
     return Spheres(names, centres, coordinates, radius)
-
-
-def file_hash(path: str) -> str:
-    """Return the SHA-256 of a file, read once for as long as it does not change."""
-    whole = Path(path).resolve()
-    return _file_hash(whole, _stamp(whole))
-
-
-def _stamp(path: Path) -> str:
-    """Return what changes with the file, or "" where there is none (reading it then says so)."""
-    return stamp(path) if path.is_file() else ""
-
-
-@lru_cache
-def _file_hash(path: Path, _: str) -> str:
-    return content_hash(path)
 
 
 @lru_cache(maxsize=4)

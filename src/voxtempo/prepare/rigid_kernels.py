@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from voxtempo.prepare.compiled import compiled
 
 SLACK = 1e-4  # voxels: a position this far outside the outermost centres still counts as inside
 POLE = np.sqrt(3.0) - 2.0
@@ -24,7 +25,7 @@ SPLINE, CATMULL_ROM, LINEAR = 0, 1, 2
 _fast = {"contract", "reassoc"}
 
 
-@numba.njit(nogil=True, cache=True, inline="always")
+@compiled(inline="always")
 def _weigh(f: Any, kind: int, w: NDArray[Any]) -> None:
     """Write the weights of the voxels at -1, 0, 1, 2 for a position ``f`` (0 to 1) after voxel 0."""
     g = np.float32(1.0) - f
@@ -45,7 +46,7 @@ def _weigh(f: Any, kind: int, w: NDArray[Any]) -> None:
         w[2] = f
 
 
-@numba.njit(nogil=True, cache=True, inline="always")
+@compiled(inline="always")
 def _read(padded: NDArray[Any], x: int, y: int, z: int, wx: NDArray[Any], wy: NDArray[Any], wz: NDArray[Any]) -> Any:
     """Return the weighted sum of the 4 x 4 x 4 voxels from (x, y, z) on."""
     s0, s1, s2, s3 = np.float32(0.0), np.float32(0.0), np.float32(0.0), np.float32(0.0)
@@ -59,7 +60,7 @@ def _read(padded: NDArray[Any], x: int, y: int, z: int, wx: NDArray[Any], wy: ND
     return wz[0] * s0 + wz[1] * s1 + wz[2] * s2 + wz[3] * s3
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_fast)
+@compiled(error_model="numpy", fastmath=_fast)
 def residuals(
     padded: NDArray[Any],
     mapping: NDArray[Any],
@@ -102,7 +103,7 @@ def residuals(
     return inside
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def pull(slopes: NDArray[Any], found: NDArray[Any], scale: float, total: NDArray[Any]) -> float:
     """Add up what the residuals ask of each parameter, robustly; return the sum of the weights.
 
@@ -133,7 +134,7 @@ def pull(slopes: NDArray[Any], found: NDArray[Any], scale: float, total: NDArray
     return weights
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_fast)
+@compiled(error_model="numpy", fastmath=_fast)
 def resample(padded: NDArray[Any], mapping: NDArray[Any], kind: int, target: NDArray[Any]) -> None:
     """Fill ``target`` (x, y, z) float32 with what lies at affinely mapped positions; beyond the edge, the edge's value.
 
@@ -162,7 +163,7 @@ def resample(padded: NDArray[Any], mapping: NDArray[Any], kind: int, target: NDA
                 target[i, j, k] = _read(padded, x0, y0, z0, wx, wy, wz)
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_fast)
+@compiled(error_model="numpy", fastmath=_fast)
 def smooth_lines(source: NDArray[Any], weights: NDArray[Any], target: NDArray[Any]) -> None:
     """Convolve the middle axis of ``source`` (a, n, b) with symmetric ``weights`` (r + 1,), edges repeated, all float32.
 
@@ -183,7 +184,7 @@ def smooth_lines(source: NDArray[Any], weights: NDArray[Any], target: NDArray[An
                     target[a, i, b] += weights[r] * (source[a, below, b] + source[a, above, b])
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_fast)
+@compiled(error_model="numpy", fastmath=_fast)
 def spline_lines(lines: NDArray[Any]) -> None:
     """Turn the middle axis of ``lines`` (a, n, b) float32 into cubic B-spline coefficients, in place; edges mirrored.
 

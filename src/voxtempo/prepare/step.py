@@ -47,6 +47,10 @@ class Step(ABC):
         """Return the options as they decide the result, for the cache's key: a file counts by its content, not its path."""
         return dict(vars(self))
 
+    def files(self) -> tuple[str, ...]:
+        """Return the paths of the files this step needs beside the scan."""
+        return ()
+
     def misplaced(self, earlier: Sequence[Step]) -> str | None:
         """Return why this step makes no sense after the ``earlier`` ones of a study, and the way out; None if it does."""
         return None

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from voxtempo.errors import ScanError
 
-IN_MEMORY = 256 * 2**20
+IN_MEMORY = 64 * 2**20
 """Bytes up to which an array lives in memory."""
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from voxtempo.simulate.anatomy import REGIONS
 from voxtempo.simulate.design import Block
-from voxtempo.simulate.haemodynamics import LENGTH, block_response
+from voxtempo.simulate.haemodynamics import block_response
 
 SAWTOOTH = 20.0
 """Seconds from one step of a sawtooth to the next."""
@@ -28,8 +28,8 @@ PAIR, GAP, EVENT = 40.0, 10.0, 3.0
 HERTZ = {"slow": 0.05, "fast": 0.1}
 """Frequency of each group."""
 
-BLOCK, REST = 10.0, 10.0
-"""Seconds of a block that a region responds to, and of the rest after it."""
+BLOCK = 10.0
+"""Seconds of a block that a region responds to, and of the rest before it, as near as whole volumes allow."""
 
 OTHER = 0.13
 """Hertz of what else goes on in such a region."""
@@ -71,21 +71,37 @@ def rate(rng: np.random.Generator, seconds: Seconds, hertz: float) -> Activity:
 
 
 def response(rng: np.random.Generator, seconds: Seconds, share: float) -> Activity:
-    """Return the response to blocks at times that are known, among oscillations that keep the variance as it is.
+    """Return the response to blocks that are the same for everyone, among an oscillation that keeps the variance as it is.
 
     Parameters
     ----------
     share : standard deviation of the response, as a share (0 to 1) of that of the course.
     """
-    cycle = BLOCK + REST
-    onsets = rng.uniform(-cycle, 0) + cycle * np.arange(-np.ceil(LENGTH / cycle), np.ceil(seconds[-1] / cycle) + 2)
-    onsets = onsets[onsets <= seconds[-1]]
-    before = -onsets.min()
-    answer = level(block_response((onsets + before).tolist(), [BLOCK] * len(onsets), seconds + before))
-    rest = np.sin(2 * np.pi * (OTHER * seconds + rng.uniform()))
-    rest = level(rest - rest.mean() - answer * (answer @ rest) / (answer @ answer))
-    blocks = tuple(Block(round(float(onset), 3), BLOCK, "task") for onset in onsets if onset + BLOCK > 0)
-    return Activity(_everywhere(share * answer + np.sqrt(1 - share**2) * rest).courses, blocks)
+    blocks = rest_and_blocks(seconds)
+    answer = level(block_response([b.onset for b in blocks], [b.duration for b in blocks], seconds))
+    other = np.sin(2 * np.pi * (OTHER * seconds + rng.uniform()))
+    other = level(other - answer * (answer @ (other - other.mean())) / (answer @ answer))
+    return Activity(_everywhere(share * answer + np.sqrt(1 - share**2) * other).courses, blocks)
+
+
+def rest_and_blocks(seconds: Seconds) -> tuple[Block, ...]:
+    """Return blocks with as much rest before each, of whole volumes.
+
+    >>> [(block.onset, block.duration) for block in rest_and_blocks(np.arange(30) * 2.0)]
+    [(10.0, 10.0), (30.0, 10.0), (50.0, 10.0)]
+    """
+    repetition_time = float(seconds[1] - seconds[0])
+    duration = cycle_volumes(repetition_time) // 2 * repetition_time
+    return tuple(Block(onset, duration, "task") for onset in np.arange(duration, seconds[-1], 2 * duration).tolist())
+
+
+def cycle_volumes(repetition_time: float) -> int:
+    """Return how many volumes a rest and a block last together.
+
+    >>> cycle_volumes(2.0), cycle_volumes(3.0)
+    (10, 6)
+    """
+    return 2 * round(BLOCK / repetition_time)
 
 
 def bells(seconds: Seconds, start: float) -> Course:
@@ -138,7 +154,7 @@ TRUTHS: Mapping[str, Truth] = {
     "frequency": Truth(frequency, "group", "oscillation of 0.05 Hz (slow) or 0.1 Hz (fast)", ("slow", "fast")),
     "amplitude": Truth(
         response, "amplitude", "response to the blocks at a region's peak, per cent of the signal of grey matter "
-        "(standard deviation over time)", span=(0.15, 0.95),
+        "(standard deviation over time)", span=(0.1, 0.95),
     ),
     "rate": Truth(rate, "rate", "frequency of the oscillation, Hz", span=(0.03, 0.12)),
 }  # fmt: skip

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxtempo.errors import StudyError
-from voxtempo.scans import Geometry, Scan
+from voxtempo.scans import Scan
 from voxtempo.simulate.anatomy import INTENSITY, head_shape, mni_anatomy, sample, scan_grid
 from voxtempo.simulate.bids import write_courses, write_dataset, write_each, write_maps, write_series
 from voxtempo.simulate.courses import TRUTHS, Activity
@@ -29,6 +29,9 @@ from voxtempo.simulate.simulation import Progress, Simulation, option, simulatio
 from voxtempo.simulate.timing_studies import write_timing_study
 
 SHADING = 0.2
+TISSUE = 0.1
+"""How much a region's signal at rest differs between people (standard deviation, share of the signal of grey matter): more
+than anything that happens in it, so that a single volume tells nothing even of a response at a known time."""
 TASK = "timing"
 SHORTEST = 40.0
 """Seconds a run needs: a pair of events, two steps of a sawtooth."""
@@ -58,14 +61,14 @@ class Timing(Simulation):
         "amplitude: size of the response to blocks, in a signal of constant variance; rate: a frequency of 0.03 to 0.12 Hz",
         tuple(TRUTHS),
     )
-    subjects: int = option(60, "number of participants")
+    subjects: int = option(80, "number of participants")
     volumes: int = option(40, "volumes of a run")
     repetition_time: float = option(2.0, "seconds between volumes")
     voxel: float = option(14.0, "edge of a voxel, mm")
     effect: float = option(
         3.0, "standard deviation of the course at a region's peak, per cent of the signal of grey matter"
     )
-    noise: float = option(1.0, "standard deviation of the noise, per cent of the signal of grey matter")
+    noise: float = option(0.2, "standard deviation of the noise, per cent of the signal of grey matter")
     drift: float = option(0.5, "largest drift, per cent")
     variety: float = option(1.0, "how much heads differ in shape (0: all alike)")
     seed: int = option(0, "the same seed gives the same files, byte for byte")

@@ -8,29 +8,40 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from voxtempo.cohort.study import Study
-from voxtempo.simulate.courses import TRUTHS
+from voxtempo.simulate.courses import TRUTHS, cycle_volumes
 
 if TYPE_CHECKING:
     from voxtempo.simulate.timing import Timing
 
+WINDOW, STRIDE = 20, 5
+"""Volumes of a window, and from one to the next."""
+
+EPOCHS = {"pattern": 12, "order": 12, "frequency": 12, "amplitude": 20, "rate": 12}
+
 
 def timing_study(options: Timing) -> dict[str, Any]:
-    """Return the study of such a cohort, as the YAML file says it."""
+    """Return the study of such a cohort, as the YAML file says it.
+
+    Windows lie anywhere in the run, so that a few people make many examples; where the truth is the response to blocks,
+    they begin with a cycle of rest and block. Percent signal change takes anatomy and gain away and keeps what is in time.
+    """
     truth = TRUTHS[options.truth]
-    length = min(20, options.volumes)
+    window: dict[str, Any] = {"length": min(WINDOW, options.volumes), "stride": STRIDE}
+    if options.truth == "amplitude":
+        cycle = cycle_volumes(options.repetition_time)
+        window = {"length": options.volumes - options.volumes // 2 // cycle * cycle, "stride": cycle, "draw": "tiled"}
     return {
         "name": f"timing-{options.truth}",
         "task": "classify" if truth.groups else "regress",
         "cohort": {
             "bids": ".", "subject": "subject", "scans": {"bold": {"suffix": "bold"}}, "target": {"column": truth.column}
         },
-        "prepare": [{"normalise": {"method": "zscore", "axis": "time"}}],
-        "sample": {"window": {"length": length, "stride": length // 2}},
+        "prepare": ["percent_change"],
+        "sample": {"window": window},
         "split": {"test": 0.3, "folds": 5, "stratify": [truth.column], "seed": 1},
         "augment": "none",
         "network": {"name": "cnn_lstm"},
-        "train": {"epochs": 20, "batch": 4, "dropout": 0.0},
-        "evaluate": {"by": "subject"},
+        "train": {"epochs": EPOCHS[options.truth], "batch": 4, "dropout": 0.0},
     }  # fmt: skip
 
 

@@ -46,6 +46,7 @@ def evaluate_run(
     voice = voice or Voice()
     run = Run(folder)
     run.refuse_unfinished()
+    run.refuse_changed_files()
     if on is not None:
         return _external(run, on, cache, workers, voice)
     fold = None if len(run.members) > 1 else _fold_of(run)

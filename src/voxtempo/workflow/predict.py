@@ -143,6 +143,7 @@ def predict_scans(
     """
     voice = voice or Voice()
     run.refuse_unfinished()
+    run.refuse_changed_files()
     ids = _ids(scans)
     for spec in scans:
         _refuse_missing(_files(run, spec))

@@ -20,8 +20,9 @@ from voxtempo.learning.tensorboard import scalar_log
 from voxtempo.learning.train import Trained, train_fold
 from voxtempo.learning.weights import write_weights
 from voxtempo.networks.keras_seam import choose_backend
+from voxtempo.networks.local_weights import refuse_unusable
 from voxtempo.planning import explain
-from voxtempo.prepare import build_steps, step_records
+from voxtempo.prepare import build_steps, file_hashes, step_records
 from voxtempo.report import write_report
 from voxtempo.scans import content_hash
 from voxtempo.workflow.confounds import write_motion
@@ -92,6 +93,8 @@ def train_one_fold(
     if claim_folder(out, setup.study, f"fold {index}"):
         _say_finished(out, voice)
         return
+    if setup.study.network.name is not None and not (out / "checkpoints").is_dir():
+        refuse_unusable(setup.study.network.options)
     _write_beginning(out, setup, fold)
     clock = time.monotonic()
     prepared = prepare(setup, cache, workers, lambda done, total: voice.bar("prepare", done, total, ""))
@@ -163,7 +166,8 @@ def _write_beginning(out: Path, setup: Setup, fold: Fold) -> None:
     """Write what is known before training."""
     write_split(out / "split.csv", setup.cohort, fold)
     write_json(out / "cohort.json", summarise(setup.cohort, fold, setup.problems))
-    write_json(out / "prepare.json", {"steps": step_records(build_steps(setup.study.prepare or []))})
+    steps = build_steps(setup.study.prepare or [])
+    write_json(out / "prepare.json", {"steps": step_records(steps), "files": file_hashes(steps)})
 
 
 OUT_OF_MEMORY = ("resourceexhausted", "resource_exhausted", "outofmemory", "out of memory", "memoryerror")
@@ -221,6 +225,9 @@ def _manifest(setup: Setup, fold: Fold, trained: Trained, seconds: Mapping[str, 
     files = sorted(
         {path for case in setup.cohort for path in (*case.scans.values(), *([case.mask] if case.mask else []))}
     )
+    weights = trained.recipe.options.get("weights")
+    if isinstance(weights, str) and Path(weights).is_file():
+        files.append(Path(weights))
     versions = backend.versions()
     return manifest(
         setup.study,

@@ -7,7 +7,7 @@ from voxtempo.networks.card import Features, network
 from voxtempo.networks.keras_seam import Tensor
 from voxtempo.networks.options import AnyWidths, Count, Share
 from voxtempo.networks.recurrent import recurrent
-from voxtempo.networks.volume_cnn import describe_volumes
+from voxtempo.networks.volume_cnn import Pooling, describe_volumes
 
 
 @network(
@@ -27,6 +27,7 @@ def cnn_gru(
     units: Count = 64,
     bidirectional: bool = False,
     dropout: Share = 0.0,
+    pooling: Pooling = "max",
     norm: Norm = "batch",
     activation: Activation = "leaky_relu",
 ) -> Features:
@@ -56,5 +57,5 @@ def cnn_gru(
     EMNLP, arXiv:1406.1078; Donahue et al. 2015, "Long-term recurrent convolutional networks for visual recognition and
     description", CVPR, arXiv:1411.4389.
     """
-    series = describe_volumes(inputs, widths, (kernel,) * len(widths), Style(norm, activation), grid, features)
+    series = describe_volumes(inputs, widths, (kernel,) * len(widths), Style(norm, activation), grid, features, pooling)
     return Features(vector=recurrent(series, "gru", units, bidirectional, dropout))

@@ -28,7 +28,7 @@ def lstm_2d(
     frozen: Frozen = False,
     scaling: Scaling | None = None,
     grid: Count = 1,
-    slices: Slices = "fold",
+    slices: Slices = "channels",
     reader: Order = "lstm",
     features: Count = 64,
     units: Count = 64,
@@ -38,7 +38,7 @@ def lstm_2d(
     dropout: Share = 0.0,
     repetition_time: float | None = None,
 ) -> Features:
-    """Fold time and slices into the batch, describe every volume by its pictures' average, and read the series in order.
+    """Fold time into the batch, describe every volume's picture (or its pictures' average), and read the series in order.
 
     Parameters
     ----------
@@ -51,8 +51,8 @@ def lstm_2d(
         trained.
     scaling : imagenet brings z-scored scans to the range of photographs, none leaves them; planned, see backbone2d.
     grid : cells along each axis that the last map is averaged to; 1 forgets where things are.
-    slices : fold: every slice is a picture; mosaic: all slices of a volume are tiles of one picture; channels: they are
-        the channels of one picture, which costs as much less as there are slices.
+    slices : channels: the slices of a volume are the channels of one picture; mosaic: they are its tiles; fold: every slice
+        is a picture, and a volume's are averaged. The last two cost as many times more as there are slices.
     reader : what reads the series: lstm, gru or transformer.
     features : size of the vector that describes one volume to the reader.
     units : size of the LSTM or GRU.
@@ -64,6 +64,12 @@ def lstm_2d(
     Returns
     -------
     Features with a vector only.
+
+    Notes
+    -----
+    Where there are few windows, take a small backbone that does not normalise over the batch, such as ``backbone:
+    lightweight_cnn, backbone_options: {widths: [8, 16], units: 16, grid: 1, norm: none}``: larger ones learn the noise of
+    the training windows by heart before they find what happens in time.
 
     References
     ----------
