@@ -4,8 +4,8 @@ Each command runs in a process of its own that is looked at every 10 ms. The fig
 process allocated. Resident memory stands beside it: it also counts pages of the mapped cache, which grow with the length
 of the series until the machine wants them back, and which it may drop at any moment. Peaks of one run each.
 
-Preparation grows with the length, by a few copies of one series: normalising holds it whole (the file's int16, and
-float32), and a temporal filter needs whole time courses. One worker holds one series at a time, however many there are.
+Preparation works on blocks of volumes or of voxels, and what is larger than 64 MiB lies in an unlinked scratch file, whose
+pages count as resident but not as anonymous. One worker holds one series at a time, however many there are.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ def test_what_is_shifted_in_comes_from_the_series() -> None:
     inside = [
         np.diff(batch.image[0, :, 0, 0, 0, 0])
         for batch in batches.epoch(0, steps=40)
-        if 4 <= batch.positions[0][1].frames[0]
+        if batch.positions[0][1].frames[0] >= 4
         and batch.positions[0][1].frames[-1] <= 35  # at its ends a series repeats
     ]
     assert len(inside) > 15

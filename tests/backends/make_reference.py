@@ -19,7 +19,8 @@ from voxtempo.networks.keras_seam import keras
 FILE = Path(__file__).with_name("reference.npz")
 SHAPES = {"slice": (16, 12, 1), "volume": (12, 10, 9, 1), "series": (3, 9, 8, 4, 1)}
 OUTPUTS = {"classify": 3, "regress": 1, "segment": 2}
-LIGHT = dict.fromkeys(("backbone2d", "conv3d_2d", "framewise_2d", "lstm_2d", "slicewise_2d"), {"backbone": "lightweight_cnn"})
+ON_BACKBONES = ("backbone2d", "conv3d_2d", "framewise_2d", "lstm_2d", "slicewise_2d")
+LIGHT = {name: {"backbone": "lightweight_cnn"} for name in ON_BACKBONES}
 CASES = [f"{name}-{task}" for name in networks for task in networks[name].tasks]
 TRAINED = [f"{name}-{networks[name].tasks[0]}" for name in networks]
 

@@ -70,7 +70,9 @@ def test_motion_energy_finds_what_moves_and_not_what_flickers():
     disc = [1.0 * (np.hypot(x - 8 - t, y - 16) < 5) for t in range(4)]
     flicker = [np.where(np.hypot(x - 24, y - 16) < 5, 1.0 + 0.2 * t, 0.0) for t in range(4)]
     still = with_derivatives(np.stack([disc[0]] * 4)[..., None, None].astype(np.float32), ["motion_energy"])
-    moves = with_derivatives((np.stack(disc) + np.stack(flicker))[..., None, None].astype(np.float32), ["motion_energy"])
+    moves = with_derivatives(
+        (np.stack(disc) + np.stack(flicker))[..., None, None].astype(np.float32), ["motion_energy"]
+    )
     assert not still[..., 1].any()
     energy = moves[1:, :, :, 0, 1]
     assert energy[:, :16].sum() > 3 * energy[:, 20:].sum()

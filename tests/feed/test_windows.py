@@ -31,7 +31,7 @@ def starts(positions) -> list[int]:
 
 def test_windows_tile_the_series_to_its_end():
     assert [p.frames for p in sampler(length=8).cover(series(18))] == [
-        tuple(range(0, 8)), tuple(range(8, 16)), tuple(range(10, 18)),
+        tuple(range(8)), tuple(range(8, 16)), tuple(range(10, 18)),
     ]  # fmt: skip
     assert starts(sampler(length=8, stride=3).cover(series(18))) == [0, 3, 6, 9, 10]
 

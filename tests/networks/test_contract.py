@@ -19,7 +19,8 @@ AWKWARD = {"slice": [(9, 33, 1)], "volume": [(17, 21, 1, 1), (8, 30, 5, 3)], "se
 OUTPUTS = {"classify": 3, "regress": 1, "segment": 3}
 EVERY = [(name, task) for name in networks for task in networks[name].tasks]
 EACH = [(name, networks[name].tasks[0]) for name in networks]
-LIGHT = dict.fromkeys(("backbone2d", "conv3d_2d", "framewise_2d", "lstm_2d", "slicewise_2d"), {"backbone": "lightweight_cnn"})
+ON_BACKBONES = ("backbone2d", "conv3d_2d", "framewise_2d", "lstm_2d", "slicewise_2d")
+LIGHT = {name: {"backbone": "lightweight_cnn"} for name in ON_BACKBONES}
 """Options in the place of defaults that have millions of weights; ``test_backbones`` has those."""
 
 

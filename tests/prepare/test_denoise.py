@@ -46,7 +46,7 @@ def error(data, truth, inside):
     return float(np.sqrt(((data - truth)[:, inside] ** 2).mean()))
 
 
-@pytest.mark.parametrize(("method", "worst"), [("mppca", 5.0), ("nlm", 7.0), ("median", 8.0)])
+@pytest.mark.parametrize(("method", "worst"), [("mppca", 4.7), ("nlm", 5.0), ("median", 5.2)])
 def test_the_error_against_the_truth_falls(method, worst):
     truth, inside = phantom()
     noisy = truth + np.random.default_rng(1).normal(0, NOISE, truth.shape)
@@ -65,13 +65,13 @@ def test_what_has_no_noise_is_left_alone(method):
     assert decision["noise"][0] < 2
 
 
-@pytest.mark.parametrize("method", ["mppca", "nlm", "median"])
-def test_slices_are_denoised_in_their_plane(method):
+@pytest.mark.parametrize(("method", "worst"), [("mppca", 6.0), ("nlm", 8.2), ("median", 8.0)])
+def test_slices_are_denoised_in_their_plane(method, worst):
     truth, inside = phantom(30, (20, 22, 1))
     noisy = truth + np.random.default_rng(1).normal(0, NOISE, truth.shape)
     result, _ = denoised(noisy, method)
     assert result.shape == noisy.shape
-    assert error(result, truth, inside) < 0.75 * NOISE
+    assert error(result, truth, inside) < worst
 
 
 @pytest.mark.parametrize("method", ["nlm", "median"])
@@ -79,7 +79,7 @@ def test_a_volume_needs_no_time(method):
     truth, inside = phantom(1)
     noisy = truth + np.random.default_rng(1).normal(0, NOISE, truth.shape)
     result, decision = denoised(noisy, method)
-    assert error(result, truth, inside) < 0.6 * NOISE
+    assert error(result, truth, inside) < 5.2
     if method == "nlm":
         assert decision["noise"][0] == pytest.approx(NOISE, rel=0.25)  # neighbours differ by texture too
     with pytest.raises(StudyError, match=r"bold\.nii.*'denoise' works over time"):
@@ -122,6 +122,15 @@ def test_components_and_noise_of_a_matrix_are_found(rank, rows, columns, noise, 
     clean, same, _ = denoise_patch(matrix)
     assert same == count
     assert np.linalg.norm(clean - signal) < 0.6 * np.linalg.norm(matrix - signal)
+
+
+def test_the_noise_is_found_beside_many_components():
+    rng = np.random.default_rng(0)
+    left, right = (np.linalg.qr(rng.normal(size=(size, 35)))[0] for size in (100, 120))
+    matrix = left * np.geomspace(200, 20000, 35) @ right.T + rng.normal(0, 2, (100, 120))
+    count, level = components_above_noise(np.linalg.eigvalsh(matrix @ matrix.T), 100, 120)
+    assert 35 <= count <= 38
+    assert level == pytest.approx(2, rel=0.04)  # a third less, were the long side not shortened by what is signal
 
 
 @settings(max_examples=40, deadline=None)

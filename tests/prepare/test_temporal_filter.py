@@ -140,6 +140,13 @@ def test_a_band_is_nilearns_regression_of_the_cosines_outside_it(high, low):
     assert decision == {"regressors": 2 + outside.shape[1]}
 
 
+def test_a_limit_on_a_cosine_keeps_it_from_the_fast_and_takes_it_from_the_slow():
+    half_periods = np.arange(1, 100) / (2 * 100 * 2.0)  # Hz of the cosines of 100 volumes, 2 s apart
+    for high, low in ((0.01, 0.1), (0.0101, 0.0999), (0.05, 0.2)):
+        outside = (half_periods <= high + 1e-12) | (half_periods > low + 1e-12)
+        assert drift_columns(100, 2.0, None, high, low).shape == (100, 1 + outside.sum())
+
+
 def test_a_band_keeps_what_lies_in_it_and_nothing_else():
     t = np.arange(200) * 2.0
     inside = np.cos(2 * np.pi * 0.05 * (t + 1.0))  # 40 half periods in 400 s: one of the cosines

@@ -134,3 +134,17 @@ def test_an_external_cohort_of_another_repetition_time_is_refused(pulsing, tmp_p
     other = pulses(tmp_path / "slow", subjects=4, seconds=3.0, first=50, name="slow")
     with pytest.raises(CohortError, match=r"2 s apart, but 4 series of the external cohort.*p0 \(3 s\)"):
         pulsing[1].evaluate(vt.load_study(other))
+
+
+def test_windows_are_joined_by_learned_weights_and_voxels_selected_as_the_study_says(tmp_path):
+    (tmp_path / "data").mkdir()
+    study = pulses(tmp_path / "data", evaluate={"windows": "attention", "intervals": 200})
+    run = vt.train(vt.load_study(study, ["train.select_voxels=24"]), tmp_path / "run")
+    assert (tmp_path / "run" / "pooling.safetensors").is_file()
+    assert run.metrics["test"]["accuracy"]["value"] >= 0.9
+    again = vt.open_run(tmp_path / "run")
+    assert again.evaluate()["test"]["accuracy"] == pytest.approx(run.metrics["test"]["accuracy"])
+    mask = again.predictor.models[0].get_layer("voxel_selection").mask
+    assert float(mask.numpy().sum()) == 24
+    prediction = again.predict(tmp_path / "data" / "p0.nii.gz")
+    assert sum(prediction.row[f"p_{name}"] for name in ("left", "right", "rest")) == pytest.approx(1, abs=1e-4)

@@ -21,7 +21,7 @@ def add(subparsers: Any) -> None:
         usage="voxtempo simulate KIND --out DIR [options]",
         epilog="'voxtempo simulate KIND --help' lists the options of a kind, such as 'voxtempo simulate bold --help'.",
     )
-    parser.add_argument("kind", metavar="KIND", help="what to simulate: bold")
+    parser.add_argument("kind", metavar="KIND", help="what to simulate: bold or timing")
     parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS).required = False
     parser.set_defaults(run=run)
 

@@ -32,9 +32,7 @@ def _normalisers(model: Any) -> list[Any]:
     import keras
 
     # A frozen layer normalises with what it has, in training too.
-    return [
-        layer for layer in _layers(model) if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
-    ]
+    return [layer for layer in _layers(model) if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable]
 
 
 def _layers(model: Any) -> Iterator[Any]:

@@ -42,7 +42,7 @@ class SelfAttention(keras.layers.Layer):
         self.heads = heads
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create the projections."""
+        """Create the projections; the last starts at zero, so that a new block passes its input on."""
         features = int(input_shape[-1] or 0)
         self.size = math.ceil(features / self.heads)
         self.project = keras.layers.Dense(3 * self.heads * self.size, dtype=self.dtype_policy, name="project")
@@ -100,9 +100,7 @@ class WindowAttention(SelfAttention):
     96 voxels x 20 volumes in patches of 6 would have 84 MB in every other block.
     """
 
-    def __init__(
-        self, heads: int, window: Grid, shifted: bool = False, relative: bool = False, **kwargs: Any
-    ) -> None:
+    def __init__(self, heads: int, window: Grid, shifted: bool = False, relative: bool = False, **kwargs: Any) -> None:
         super().__init__(heads, **kwargs)
         self.window, self.shifted, self.relative = tuple(window), shifted, relative
 

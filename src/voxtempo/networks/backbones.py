@@ -175,13 +175,13 @@ class Backbone:
         StudyError : an option does not fit the backbone.
         """
         if self.name in APPLICATIONS:
-            pictures = self._photographs(pictures)
+            pictures = self.photographs(pictures)
         with keras.name_scope("backbone"):
             model = self._application(pictures) if self.name in APPLICATIONS else self._own(pictures)
         self._freeze(model)
         return model(pictures)
 
-    def _photographs(self, pictures: Tensor) -> Tensor:
+    def photographs(self, pictures: Tensor) -> Tensor:
         """Return pictures in three colours, in the backbone's range, and large enough for it."""
         application = APPLICATIONS[self.name]
         smallest = max(1.0, *(application.smallest / n for n in space(pictures)))
@@ -244,7 +244,9 @@ class Backbone:
 
 
 def _all_layers(model: Any) -> list[Any]:
-    return [inner for layer in model.layers for inner in (layer, *_all_layers(layer))] if hasattr(model, "layers") else []
+    return (
+        [inner for layer in model.layers for inner in (layer, *_all_layers(layer))] if hasattr(model, "layers") else []
+    )
 
 
 def _keep_variance(model: Any) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -141,4 +142,4 @@ def _from_safetensors(backbone: Any, path: Path) -> Iterator[Fit]:
             yield Fit(variable.path, [variable], None)
         else:
             name = chosen[place]
-            yield Fit(variable.path, [variable], [Stored(name, shapes[name], lambda name=name: file.get_tensor(name))])
+            yield Fit(variable.path, [variable], [Stored(name, shapes[name], partial(file.get_tensor, name))])

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,8 @@ def _snake(name: str) -> str:
 
 def _texts(group: Any, name: str) -> list[str]:
     """Return a list of names from a group's attributes, where a long one is cut into several."""
-    parts = [name] if name in group.attrs else [key for key in map(f"{name}{{}}".format, range(len(group.attrs))) if key in group.attrs]
+    cut = takewhile(group.attrs.__contains__, map(f"{name}{{}}".format, count()))
+    parts = [name] if name in group.attrs else list(cut)
     found = [text for part in parts for text in group.attrs[part]]
     return [text.decode() if isinstance(text, bytes) else str(text) for text in found]
 
@@ -112,7 +114,9 @@ def _member(group: Any, name: str) -> Any:
         if part not in group:
             raise KeyError(f"there is no '{name}'")
         if not isinstance(group.get(part, getlink=True), h5py.HardLink):
-            raise StudyError(f"network.weights: {group.file.filename} links to elsewhere at '{name}', which is refused.")
+            raise StudyError(
+                f"network.weights: {group.file.filename} links to elsewhere at '{name}', which is refused."
+            )
         group = group[part]
     return group
 

@@ -23,6 +23,9 @@ AnyWidths: TypeAlias = tuple[Count, ...]
 Share: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 """A fraction below one."""
 
+Ratio: TypeAlias = Annotated[float, Field(gt=0)]
+"""A size relative to another."""
+
 
 @dataclass(frozen=True)
 class Option:

@@ -56,8 +56,8 @@ class Confounds(Step):
     high_pass : Hz; slower cosines are removed. None for none.
     low_pass : Hz; faster cosines are removed. None for none.
     scrub : volumes to leave out of the fit, such as 0.5 (mm of framewise displacement) or {framewise_displacement: 0.5,
-        std_dvars: 1.5, before: 1, after: 2, fill: interpolate}; their residual becomes 0 (fill: spike), or is
-        interpolated.
+        dvars: 3, std_dvars: 1.5, before: 1, after: 2, fill: interpolate}, where limits may be left out; their residual
+        becomes 0 (fill: spike), or is interpolated.
     keep_mean : put every voxel's mean back, so that the series still looks like an image.
     freedom : degrees of freedom (volumes that count, less regressors) that must be left; else the scan is refused.
     """

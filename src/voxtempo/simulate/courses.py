@@ -1,9 +1,11 @@
-"""Courses over time that no static view tells apart: same mean, same variance, same single volumes, another order.
+"""Courses over time that no static view tells apart: every one has the same mean and variance over the run.
 
-Two courses that are each other's mirror image in time have the same values in another order, and a phase drawn evenly
-makes every volume as likely as any other. So whoever forgets the order of the volumes (a mean, a deviation, a histogram)
-or looks at one of them sees the same in both. Haemodynamic responses would not do: they rise faster than they
-fall, and after them the signal undershoots, so one volume could tell which of two regions was first.
+The two patterns, and the two orders, are each other's mirror image in time, so they hold the same volumes in another
+order; and with a phase drawn evenly any moment of the cycle is as likely in one volume as in another. Oscillations of
+different frequency visit the same values. So a mean, a deviation or a single volume is the same for every truth. Haemodynamic
+responses would not do for the orders: they rise faster than they fall and then undershoot, so that one volume could tell
+which region was first. The response to blocks does show in a volume at a known time, but people's regions
+differ more at rest than by the response (see ``timing``).
 """
 
 from __future__ import annotations
@@ -92,7 +94,8 @@ def rest_and_blocks(seconds: Seconds) -> tuple[Block, ...]:
     """
     repetition_time = float(seconds[1] - seconds[0])
     duration = cycle_volumes(repetition_time) // 2 * repetition_time
-    return tuple(Block(onset, duration, "task") for onset in np.arange(duration, seconds[-1], 2 * duration).tolist())
+    count = int((seconds[-1] / duration + 1) // 2)
+    return tuple(Block(round((2 * k + 1) * duration, 3), round(duration, 3), "task") for k in range(count))
 
 
 def cycle_volumes(repetition_time: float) -> int:
@@ -153,7 +156,7 @@ TRUTHS: Mapping[str, Truth] = {
     ),
     "frequency": Truth(frequency, "group", "oscillation of 0.05 Hz (slow) or 0.1 Hz (fast)", ("slow", "fast")),
     "amplitude": Truth(
-        response, "amplitude", "response to the blocks at a region's peak, per cent of the signal of grey matter "
+        response, "amplitude", "response to the blocks at a region's peak, per cent of the signal at rest "
         "(standard deviation over time)", span=(0.1, 0.95),
     ),
     "rate": Truth(rate, "rate", "frequency of the oscillation, Hz", span=(0.03, 0.12)),

@@ -2,10 +2,13 @@
 
 The scan of a subject is, before noise,
 
-    shading * head(baseline) * (1 + drift_t)  +  shading * sum over regions of  head(region) * effect * course_t
+    shading * rest * (1 + drift_t + sum over regions of  head(region) * effect * course_t)
 
-where the courses (``courses.py``) have the same mean and variance whatever the truth. The head lies still: motion would
-blur the contrast between what static views and views over time see, and ``simulate bold`` has it.
+    rest = head(baseline) * product over regions of (1 + tissue * head(region))
+
+where the courses (``courses.py``) have the same mean and variance whatever the truth, and ``tissue`` is another number for
+every person and region: more than anything that happens there, so that one volume tells nothing even of a response at a
+known time. The head lies still: motion would blur the line between views without and with time, and ``simulate bold`` has it.
 """
 
 from __future__ import annotations
@@ -30,8 +33,7 @@ from voxtempo.simulate.timing_studies import write_timing_study
 
 SHADING = 0.2
 TISSUE = 0.1
-"""How much a region's signal at rest differs between people (standard deviation, share of the signal of grey matter): more
-than anything that happens in it, so that a single volume tells nothing even of a response at a known time."""
+"""Standard deviation between people of a region's signal at rest, as a share of it."""
 TASK = "timing"
 SHORTEST = 40.0
 """Seconds a run needs: a pair of events, two steps of a sawtooth."""
@@ -39,7 +41,7 @@ SHORTEST = 40.0
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """One simulated series (int16), what the brain did, and the map (x, y, z) of each region in per cent."""
+    """One simulated series (int16), what the brain did, and what it did most of where: a map (x, y, z) a region, per cent."""
 
     scan: Scan
     activity: Activity
@@ -65,12 +67,10 @@ class Timing(Simulation):
     volumes: int = option(40, "volumes of a run")
     repetition_time: float = option(2.0, "seconds between volumes")
     voxel: float = option(14.0, "edge of a voxel, mm")
-    effect: float = option(
-        3.0, "standard deviation of the course at a region's peak, per cent of the signal of grey matter"
-    )
+    effect: float = option(3.0, "standard deviation of the course at a region's peak, per cent of the signal at rest")
     noise: float = option(0.2, "standard deviation of the noise, per cent of the signal of grey matter")
     drift: float = option(0.5, "largest drift, per cent")
-    variety: float = option(1.0, "how much heads differ in shape (0: all alike)")
+    variety: float = option(1.0, "how much heads differ in shape and tissue (0: all alike)")
     seed: int = option(0, "the same seed gives the same files, byte for byte")
 
     def __post_init__(self) -> None:
@@ -80,7 +80,7 @@ class Timing(Simulation):
             if not 0 <= getattr(self, name) < np.inf:
                 raise StudyError(f"simulate timing: '{name}' must not be negative, found {getattr(self, name)}.")
         for name, low, high in (
-            ("subjects", 2, 9999), ("volumes", 2, 9999), ("repetition_time", 0.1, 4), ("voxel", 2, 20), ("effect", 0.01, 50)
+            ("subjects", 2, 9999), ("volumes", 2, 9999), ("repetition_time", 0.1, 3), ("voxel", 2, 20), ("effect", 0.01, 50)
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise StudyError(
@@ -117,13 +117,16 @@ class Timing(Simulation):
         activity = TRUTHS[self.truth].make(rng, seconds, truth / self.unit if isinstance(truth, float) else truth)
         head = head_shape(rng, self.variety)
         shading = np.exp(SHADING * smooth_field(rng, grid.shape)) * np.float32(rng.uniform(0.85, 1.15))
+        rest = sample(anatomy.baseline, anatomy.geometry, grid, head)
         signal = 1 + random_drift(rng, self.volumes, grid.shape, self.drift)
-        signal *= sample(anatomy.baseline, anatomy.geometry, grid, head)
-        size = np.float32(self.effect)
-        maps = {name: size * sample(anatomy.regions[name], anatomy.geometry, grid, head) for name in activity.courses}
+        maps = {}
         for name, course in activity.courses.items():
-            signal += np.multiply.outer(course.astype(np.float32) / 100 * INTENSITY["grey"], maps[name])
-        noisy = rician(rng, signal * shading, self.noise / 100 * INTENSITY["grey"])
+            region = sample(anatomy.regions[name], anatomy.geometry, grid, head)
+            rest *= 1 + np.float32(TISSUE * self.variety * rng.standard_normal()) * region
+            maps[name] = np.float32(self.effect) * region
+            signal += np.multiply.outer(course.astype(np.float32) / 100, maps[name])
+        signal *= rest * shading
+        noisy = rician(rng, signal, self.noise / 100 * INTENSITY["grey"])
         data = np.rint(noisy).astype(np.int16)[..., None]
         return Made(Scan(data, grid, self.repetition_time, channels=("bold",)), activity, maps)
 

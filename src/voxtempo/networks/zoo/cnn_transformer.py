@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from voxtempo.networks.blocks import Activation, Norm, Style, conv_block, pool, pool_to_vector, space, stride_along
+from voxtempo.networks.blocks import Activation, Norm, Style, conv_block
 from voxtempo.networks.card import Features, network
-from voxtempo.networks.fold_time import over_time
 from voxtempo.networks.keras_seam import Tensor, keras
-from voxtempo.networks.options import Count, Share, Widths
+from voxtempo.networks.options import Count, Ratio, Share, Widths
 from voxtempo.networks.transformer import encode, time_positions
+from voxtempo.networks.volume_cnn import describe_volumes
 
 
 @network(
@@ -17,7 +17,7 @@ from voxtempo.networks.transformer import encode, time_positions
     input="series",
     tasks=("classify", "regress"),
     summary="A 3D CNN on every volume, then a transformer over time.",
-    source="Malkiel, Rosenman, Wolf, Hendler 2022, Self-supervised transformers for fMRI representation, MIDL, arXiv:2112.05761",
+    source="Malkiel et al. 2022, Self-supervised transformers for fMRI representation, MIDL, arXiv:2112.05761",
 )
 def cnn_transformer(
     inputs: Tensor,
@@ -26,9 +26,10 @@ def cnn_transformer(
     kernel: Count = 3,
     grid: Count = 4,
     features: Count = 64,
+    time_kernel: Count = 3,
     depth: Count = 2,
     heads: Count = 4,
-    mlp: float = 2.0,
+    mlp: Ratio = 2.0,
     readout: Literal["mean", "token"] = "mean",
     dropout: Share = 0.0,
     drop_path: Share = 0.0,
@@ -36,7 +37,7 @@ def cnn_transformer(
     norm: Norm = "batch",
     activation: Activation = "leaky_relu",
 ) -> Features:
-    """Fold time into the batch, describe every volume by a vector, add its time, and let the vectors attend to each other.
+    """Describe every volume by a vector, join neighbours in time, add the time, and let the vectors attend to each other.
 
     Parameters
     ----------
@@ -45,6 +46,8 @@ def cnn_transformer(
     kernel : voxels along each side of the kernels.
     grid : cells along each axis that the last map is averaged to before it is described; 1 forgets where things are.
     features : size of the vector that describes one volume.
+    time_kernel : volumes that a convolution over time joins before the transformer, which sees change only by comparing
+        volumes and learns that slowly; 1: none.
     depth : blocks of the transformer.
     heads : of every attention.
     mlp : width of the inner layer of each block's perceptron, in features.
@@ -65,16 +68,11 @@ def cnn_transformer(
     """
     from voxtempo.networks.positions import ClassToken
 
-    style = Style(norm, activation)
-
-    def describe(volume: Tensor) -> Tensor:
-        x = volume
-        for width in widths:
-            x = conv_block(x, width, style, kernel=kernel)
-            x = pool(x, stride_along(space(x), 2))
-        return keras.layers.Dense(features)(pool_to_vector(x, grid))
-
-    series = keras.layers.LayerNormalization(epsilon=1e-5)(over_time(describe, inputs))
+    series = describe_volumes(inputs, widths, (kernel,) * len(widths), Style(norm, activation), grid, features)
+    if time_kernel > 1:
+        # Instance normalisation over time would take away how much a series changes.
+        style = Style("none" if norm == "instance" else norm, activation)
+        series = conv_block(series, features, style, kernel=time_kernel)
     series = time_positions(series, repetition_time)
     if readout == "token":
         series = ClassToken()(series)

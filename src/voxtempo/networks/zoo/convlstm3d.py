@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from voxtempo.networks.blocks import Activation, Norm, Style, conv, kernel_along, pool, pool_to_vector, space, stride_along
+from voxtempo.networks.blocks import (
+    Activation,
+    Norm,
+    Style,
+    conv,
+    kernel_along,
+    pool,
+    pool_to_vector,
+    space,
+    stride_along,
+)
 from voxtempo.networks.card import Features, network
 from voxtempo.networks.fold_time import over_time
-from voxtempo.networks.keras_seam import Tensor, keras
+from voxtempo.networks.keras_seam import Tensor
 from voxtempo.networks.options import Count, Share, Widths
 
 

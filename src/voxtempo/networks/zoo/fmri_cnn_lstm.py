@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from voxtempo.networks.blocks import Activation, Norm, Style
 from voxtempo.networks.card import Features, network
-from voxtempo.networks.conv4d import normalise_activate, conv_time
+from voxtempo.networks.conv4d import conv_time, normalise_activate
 from voxtempo.networks.keras_seam import Tensor
 from voxtempo.networks.options import Count, Share, Widths
 from voxtempo.networks.recurrent import Recurrence, recurrent

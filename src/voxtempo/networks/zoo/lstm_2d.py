@@ -28,7 +28,7 @@ def lstm_2d(
     frozen: Frozen = False,
     scaling: Scaling | None = None,
     grid: Count = 1,
-    slices: Slices = "channels",
+    slices: Slices = "fold",
     reader: Order = "lstm",
     features: Count = 64,
     units: Count = 64,
@@ -51,8 +51,9 @@ def lstm_2d(
         trained.
     scaling : imagenet brings z-scored scans to the range of photographs, none leaves them; planned, see backbone2d.
     grid : cells along each axis that the last map is averaged to; 1 forgets where things are.
-    slices : channels: the slices of a volume are the channels of one picture; mosaic: they are its tiles; fold: every slice
-        is a picture, and a volume's are averaged. The last two cost as many times more as there are slices.
+    slices : fold: every slice is a picture, and a volume's are averaged; mosaic: a volume's slices are tiles of one picture;
+        channels: they are the channels of one picture, which costs as much less as there are slices but is harder to learn
+        from few windows.
     reader : what reads the series: lstm, gru or transformer.
     features : size of the vector that describes one volume to the reader.
     units : size of the LSTM or GRU.
