@@ -365,9 +365,10 @@ def test_frozen_weights_do_not_move_in_a_training_step(frozen: Any, moves: set[s
 def test_a_frozen_backbone_drops_nothing_in_training() -> None:
     options = {"backbone": "EfficientNetB0", "weights": "a.h5", "frozen": True}
     model = network("backbone2d", (32, 32, 1), **options)
-    x = noise(2, 32, 32, 1)
-    learning, predicting = (keras.ops.convert_to_numpy(model(x, training=t)) for t in (True, False))
-    np.testing.assert_allclose(learning, predicting, rtol=1e-4, atol=1e-5)
+    backbone = model.get_layer("backbone")
+    x = noise(16, 32, 32, 3)
+    learning, predicting = (keras.ops.convert_to_numpy(backbone(x, training=t)) for t in (True, False))
+    np.testing.assert_allclose(learning, predicting, rtol=1e-4, atol=1e-4 * predicting.std())
     assert len(model.trainable_weights) == 2
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -274,3 +277,31 @@ def test_impossible_options(options):
 
 def test_registered():
     assert simulations["timing"] is Timing
+
+
+def voxtempo(*words, cache):
+    command = [sys.executable, "-m", "voxtempo.cli", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "VOXTEMPO_CACHE": str(cache)})
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("truth", TRUTHS)
+def test_a_network_of_time_learns_it_and_the_mean_image_does_not(truth, tmp_path):
+    """The whole way, by the command line (one to two minutes a truth)."""
+    data, cache = tmp_path / "data", tmp_path / "cache"
+    voxtempo("simulate", "timing", "--truth", truth, "--out", data, cache=cache)
+    figures = {}
+    static = (
+        "prepare=[temporal_mean, {normalise: zscore}]",
+        "sample=volume",
+        "network={name: resnet3d, widths: [8, 16]}",
+    )
+    for name, settings in (("time", ()), ("static", static)):
+        overrides = [word for setting in settings for word in ("--set", setting)]
+        voxtempo("train", data / f"{truth}.yaml", "--out", tmp_path / name, *overrides, cache=cache)
+        test = json.loads((tmp_path / name / "metrics.json").read_text())["test"]
+        figures[name] = test["accuracy" if truth in GROUPED else "r2"]["value"]
+    assert figures["time"] >= (0.9 if truth in GROUPED else 0.8)
+    highest = stats.binom.interval(0.999, 24, 0.5)[1] / 24 if truth in GROUPED else 0.3
+    assert figures["static"] <= highest

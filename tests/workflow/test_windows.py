@@ -53,6 +53,7 @@ def test_a_cine_gives_the_ejection_fraction_from_its_two_named_volumes(beating, 
         run.predict(folder / "p0.nii.gz")
 
 
+@pytest.mark.slow
 def test_a_cine_is_told_weak_from_normal_and_a_new_scan_takes_numbered_volumes(beating, tmp_path):
     folder, study = beating
     overrides = [
@@ -106,6 +107,7 @@ def test_without_validation_nothing_is_selected_and_the_report_is_written_all_th
     assert run.evaluate()["test"]["accuracy"] == pytest.approx(run.metrics["test"]["accuracy"])
 
 
+@pytest.mark.slow
 def test_all_folds_without_validation_judge_every_case_once(tmp_path):
     (tmp_path / "data").mkdir()
     study = pulses(tmp_path / "data", subjects=4, split={"folds": 2, "validation": 0})

@@ -102,9 +102,8 @@ def photograph_range(range: Range) -> tuple[NDArray[np.float32], NDArray[np.floa
     A z-score of 0 becomes ImageNet's mean grey and 1 its spread above, averaged over the colours, so that a scan stays
     grey: pixel = 255 (0.449 + 0.226 z).
 
-    >>> gain, offset = photograph_range("tf")
-    >>> gain.round(3).tolist(), offset.round(3).tolist()
-    ([0.452, 0.452, 0.452], [-0.102, -0.102, -0.102])
+    >>> [[round(float(v), 3) for v in array] for array in photograph_range("tf")]
+    [[0.452, 0.452, 0.452], [-0.102, -0.102, -0.102]]
     """
     grey, spread = np.full(3, np.mean(_MEAN)), np.full(3, np.mean(_SPREAD))
     if range == "caffe":

@@ -15,6 +15,7 @@ from voxtempo.networks.keras_seam import Tensor, keras
 
 Norm = Literal["batch", "instance", "none"]
 Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu"]
+Pooling = Literal["max", "mean"]
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def conv_block(x: Tensor, filters: int, style: Style, stride: tuple[int, ...] | 
     return style.activate(style.normalise(x))
 
 
-def pool(x: Tensor, stride: tuple[int, ...], kind: Literal["max", "mean"] = "max") -> Tensor:
+def pool(x: Tensor, stride: tuple[int, ...], kind: Pooling = "max") -> Tensor:
     """Pool cells of ``stride`` voxels; partial cells at the far edge count too.
 
     Means are float32 whatever the compute precision: PyTorch has no other for volumes on processors.

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from voxtempo.networks.blocks import Style, conv, pool, space
+from voxtempo.networks.blocks import Pooling, Style, conv, pool, space
 from voxtempo.networks.fold_time import over_time
 from voxtempo.networks.keras_seam import Tensor, keras
 
@@ -71,7 +71,9 @@ def _shifts(x: Tensor, kernel: int, stride: int, dilation: int) -> Tensor:
     return keras.ops.concatenate([padded[:, at : at + time : stride] for at in first], axis=-1)
 
 
-def conv_time(x: Tensor, filters: int, kernel: int = 3, stride: int = 1, dilation: int = 1, bias: bool = False) -> Tensor:
+def conv_time(
+    x: Tensor, filters: int, kernel: int = 3, stride: int = 1, dilation: int = 1, bias: bool = False
+) -> Tensor:
     """Convolve over time alone, at every voxel by itself: a kernel of 1x1x1 voxels and ``kernel`` frames.
 
     Frames by voxels are a picture to the framework, so this is one 2D convolution. Parameters and result as ``conv4d``.
@@ -99,9 +101,8 @@ def space_time_conv(
     convolution: Convolution = "factorised",
     kernel: int = 3,
     time_kernel: int = 3,
-    stride: tuple[int, ...] | None = None,
-    time_stride: int = 1,
-    pooling: tuple[int, ...] | None = None,
+    cells: tuple[int, ...] = (1, 1, 1),
+    pooling: Pooling = "mean",
 ) -> Tensor:
     """Convolve over time and space, truly ("full") or in two steps ("factorised").
 
@@ -111,8 +112,8 @@ def space_time_conv(
 
     Parameters
     ----------
-    pooling : cells of maximum pooling right after the convolution over space, which spares what follows most of its work.
-    others : as ``conv4d``.
+    cells, pooling : voxels and kind of pooling right after the convolution over space, which spares what follows work.
+    x, filters, kernel, time_kernel : as in ``conv4d``.
 
     Returns
     -------
@@ -120,12 +121,9 @@ def space_time_conv(
     """
     bias = style.norm == "none"
     if convolution == "full":
-        x = conv4d(x, filters, kernel, time_kernel, stride, time_stride, bias=bias)
-        return x if pooling is None else pool4d(x, pooling)
-    x = over_time(lambda volume: conv(volume, filters, kernel, stride, bias), x)
-    if pooling is not None:
-        x = pool4d(x, pooling)
-    return conv_time(normalise_activate(x, style), filters, time_kernel, time_stride, bias=bias)
+        return pool4d(conv4d(x, filters, kernel, time_kernel, bias=bias), cells, kind=pooling)
+    x = pool4d(over_time(lambda volume: conv(volume, filters, kernel, bias=bias), x), cells, kind=pooling)
+    return conv_time(normalise_activate(x, style), filters, time_kernel, bias=bias)
 
 
 def normalise_activate(x: Tensor, style: Style) -> Tensor:
@@ -133,16 +131,13 @@ def normalise_activate(x: Tensor, style: Style) -> Tensor:
 
     Statistics of each volume alone would take away what all of a volume does over time.
     """
-    shape = x.shape[1:]
-    return style.activate(keras.ops.reshape(style.normalise(flat(x)), (-1, *shape)))
+    # Few axes are quicker on processors; statistics over the batch need no more than one.
+    rows = () if style.norm == "batch" else (math.prod(x.shape[1:-1]),)
+    flat = keras.ops.reshape(x, (-1, *rows, x.shape[-1]))
+    return style.activate(keras.ops.reshape(style.normalise(flat), (-1, *x.shape[1:])))
 
 
-def flat(x: Tensor) -> Tensor:
-    """Return (batch, time x voxels, channels)."""
-    return keras.ops.reshape(x, (-1, math.prod(x.shape[1:-1]), x.shape[-1]))
-
-
-def pool4d(x: Tensor, stride: tuple[int, ...], time_stride: int = 1, kind: Literal["max", "mean"] = "max") -> Tensor:
+def pool4d(x: Tensor, stride: tuple[int, ...], time_stride: int = 1, kind: Pooling = "max") -> Tensor:
     """Pool cells of ``stride`` voxels and ``time_stride`` frames; partial cells at the far edges count too."""
     x = over_time(lambda volume: pool(volume, stride, kind), x)
     if time_stride == 1:
@@ -152,21 +147,27 @@ def pool4d(x: Tensor, stride: tuple[int, ...], time_stride: int = 1, kind: Liter
     return keras.ops.reshape(y, (-1, y.shape[1], *sizes))
 
 
-def pool4d_to_vector(x: Tensor, grid: int = 4, time_grid: int = 4) -> Tensor:
-    """Average the map over a coarse grid of space and of time, and flatten it.
+def describe_series(x: Tensor, style: Style, grid: int, time_grid: int, features: int, dropout: float = 0.0) -> Tensor:
+    """Average the map over a coarse grid of space and of time, and describe the cells by an activated vector.
 
     A grid of 1 forgets where things are, a time grid of 1 when they are: after it, two events tell their order only if
-    one kernel has seen both.
+    the convolutions have seen both at once.
 
     Parameters
     ----------
     x : (batch, time, x, y, z, channels).
+    style : its activation follows the dense layer.
     grid : cells along each axis of space at most.
     time_grid : cells along time at most.
+    features : size of the vector.
+    dropout : share of the cells' channels that is dropped in training.
 
     Returns
     -------
-    (batch, cells x channels).
+    (batch, features).
     """
     stride = tuple(math.ceil(n / grid) for n in space(x)[1:])
-    return keras.layers.Flatten()(pool4d(x, stride, math.ceil(x.shape[1] / time_grid), "mean"))
+    cells = keras.layers.Flatten()(pool4d(x, stride, math.ceil(x.shape[1] / time_grid), "mean"))
+    if dropout > 0:
+        cells = keras.layers.Dropout(dropout)(cells)
+    return style.activate(keras.layers.Dense(features, kernel_initializer="he_normal")(cells))

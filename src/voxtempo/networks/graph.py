@@ -81,10 +81,11 @@ def partial_correlation(courses: Tensor, shrinkage: float) -> Tensor:
     the identity first: (1 - shrinkage) C + shrinkage I, which can always be inverted.
     """
     identity = np.eye(courses.shape[1], dtype=np.float32)
-    precision = keras.ops.inv((1 - shrinkage) * correlation(courses) + shrinkage * identity)
-    scale = keras.ops.rsqrt(keras.ops.sum(precision * identity, axis=-1))
+    drawn = keras.ops.add((1 - shrinkage) * correlation(courses), shrinkage * identity)
+    precision = keras.ops.inv(drawn)
+    scale = keras.ops.rsqrt(keras.ops.sum(keras.ops.multiply(precision, identity), axis=-1))
     partial = -precision * scale[..., None] * scale[..., None, :]
-    return partial * (1 - identity) + identity
+    return keras.ops.add(keras.ops.multiply(partial, 1 - identity), identity)
 
 
 def correlation_graph(courses: Tensor, neighbours: int, absolute: bool = False) -> Tensor:
@@ -97,7 +98,7 @@ def correlation_graph(courses: Tensor, neighbours: int, absolute: bool = False) 
     regions = courses.shape[1]
     strength = correlation(courses)
     strength = keras.ops.abs(strength) if absolute else keras.ops.relu(strength)
-    strength = keras.ops.mean(strength, axis=1) * (1 - np.eye(regions, dtype=np.float32))
+    strength = keras.ops.multiply(keras.ops.mean(strength, axis=1), 1 - np.eye(regions, dtype=np.float32))
     if neighbours < regions - 1:
         strongest, _ = keras.ops.top_k(strength, neighbours + 1)
         strength = keras.ops.relu(strength - strongest[..., -1:])
@@ -111,8 +112,8 @@ def distance_graph(places: Sequence[Sequence[float]] | NDArray[np.float64], neig
 
     A weight is a Gaussian of the distance, whose width is the mean distance of neighbours.
 
-    >>> distance_graph([(0, 0, 0), (1, 0, 0), (9, 0, 0)], 1).round(2).tolist()
-    [[0.0, 0.93, 0.0], [0.93, 0.0, 0.36], [0.0, 0.36, 0.0]]
+    >>> distance_graph([(0, 0, 0), (1, 0, 0), (3, 0, 0)], 1).astype(float).round(2).tolist()
+    [[0.0, 0.84, 0.0], [0.84, 0.0, 0.55], [0.0, 0.55, 0.0]]
     """
     points = np.asarray(places, np.float64)
     distance = np.linalg.norm(points[:, None] - points[None], axis=2)

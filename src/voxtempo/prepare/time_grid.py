@@ -81,16 +81,20 @@ class TimeGrid:
         gone = ~np.isfinite(course)
         if gone.all():
             return np.full(self.wanted, np.nan)
-        distance = np.abs(np.arange(self.volumes) - self.positions[:, None])
-        if self.periodic:
-            distance = np.minimum(distance, self.volumes - distance)
         if np.isin(course[~gone], (0, 1)).all():
-            marked = np.nan_to_num(course) * (distance < (1 + self.step) / 2 - 1e-9)
-            return np.asarray(marked.max(axis=1))
+            reach = (1 + self.step) / 2 - 1e-9  # the middles of volumes that overlap are closer
+            first = np.ceil(self.positions - reach).astype(int)
+            around = first[:, None] + np.arange(int(2 * reach) + 1)
+            near = np.abs(around - self.positions[:, None]) < reach
+            return np.asarray((np.nan_to_num(course)[self._inside(around)] * near).max(axis=1))
         filled = np.interp(np.arange(self.volumes), np.flatnonzero(~gone), course[~gone])
         result = self.resample((filled - filled.mean())[:, None, None, None, None]).ravel() + filled.mean()
-        result[gone[distance.argmin(axis=1)]] = np.nan
+        result[gone[self._inside(np.floor(self.positions + 0.5).astype(int))]] = np.nan
         return result.astype(np.float64)
+
+    def _inside(self, places: NDArray[np.int_]) -> NDArray[np.int_]:
+        """Return the volumes at these places, which may lie beyond the ends."""
+        return places % self.volumes if self.periodic else np.clip(places, 0, self.volumes - 1)
 
     def _weights(self) -> tuple[Any, int]:
         """Return the matrix to new volumes from old ones, or their spline coefficients, and how many are needed beyond."""

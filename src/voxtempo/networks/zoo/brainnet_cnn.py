@@ -40,7 +40,7 @@ def brainnet_cnn(
 
     A correlation matrix does not know the order of the volumes, nor how large anything is: shuffled volumes give the same
     matrix. Lagged correlations do know it, up to the largest lag: how fast courses change, and which region leads. They
-    cannot tell *when* in the window something happened.
+    cannot tell *when* in the window something happened, nor the order of events within one region.
 
     Parameters
     ----------

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from voxtempo.networks.blocks import Activation, Norm, Style
+from voxtempo.networks.blocks import Activation, Norm, Pooling, Style
 from voxtempo.networks.card import Features, network
 from voxtempo.networks.keras_seam import Tensor
 from voxtempo.networks.options import AnyWidths, Count, Share
 from voxtempo.networks.recurrent import recurrent
-from voxtempo.networks.volume_cnn import Pooling, describe_volumes
+from voxtempo.networks.volume_cnn import describe_volumes
 
 
 @network(
@@ -27,7 +27,7 @@ def cnn_gru(
     units: Count = 64,
     bidirectional: bool = False,
     dropout: Share = 0.0,
-    pooling: Pooling = "max",
+    pooling: Pooling = "mean",
     norm: Norm = "batch",
     activation: Activation = "leaky_relu",
 ) -> Features:
@@ -36,7 +36,7 @@ def cnn_gru(
     Parameters
     ----------
     inputs : (batch, time, x, y, z, channels); z may be 1.
-    widths : channels of each convolution of the volume's network; each is followed by maximum pooling by 2. An
+    widths : channels of each convolution of the volume's network; each is followed by pooling by 2. An
         empty list leaves them out: the description is then a linear map of the voxels (or of the cells of ``grid``), for
         regions of an atlas and for few selected voxels.
     kernel : voxels along each side of the kernels.
@@ -45,6 +45,8 @@ def cnn_gru(
     units : size of the GRU.
     bidirectional : read the series backwards too; twice the units reach the head.
     dropout : share of each volume's description that is dropped in training.
+    pooling : "max" of the activated maps, or "mean" of the convolutions before they are normalised and activated. Noise
+        is averaged away by the mean, and searched for its peaks by the maximum: take the mean where the signal is weak.
     norm, activation : of every block.
 
     Returns
