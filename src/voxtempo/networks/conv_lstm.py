@@ -33,7 +33,7 @@ class ConvLSTM(keras.layers.Layer):
     ICML); gates stand in the order input, forget, cell, output.
     """
 
-    def __init__(self, filters: int, kernel: tuple[int, int, int], **kwargs: Any) -> None:
+    def __init__(self, filters: int, kernel: tuple[int, ...], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.filters, self.kernel_size = filters, tuple(kernel)
 

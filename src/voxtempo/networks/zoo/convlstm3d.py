@@ -31,8 +31,8 @@ def convlstm3d(
 ) -> Features:
     """Shrink every volume, let a convolutional LSTM read the maps in order, and describe its last state by a vector.
 
-    The state is a map, so the network remembers where something happened; one step costs two convolutions at its size,
-    which is why the volumes are shrunk first.
+    The state is a map, so the network remembers where something happened. Every time step convolves it, one after
+    another, which is why the volumes are shrunk first.
 
     Parameters
     ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 from voxtempo.networks.blocks import Activation, Norm, Style, conv, space, stride_along
 from voxtempo.networks.card import Features, network
@@ -98,6 +99,6 @@ def resnet4d(
             y = space_time_conv(y, width, style, convolution, kernel, time_kernel)
             y = space_time_conv(normalise_activate(y, style), width, style, convolution, kernel, time_kernel)
             if x.shape[-1] != width:
-                x = over_time(lambda volume, width=width: conv(volume, width, kernel=1), x)
+                x = over_time(partial(conv, filters=width, kernel=1), x)
             x = keras.layers.Add()([y, x])
     return Features(vector=describe_series(normalise_activate(x, style), style, grid, time_grid, features, dropout))

@@ -67,6 +67,6 @@ def spatiotemporal_cnn(
     for width in widths:
         cells = stride_along(space(x)[1:], 2)
         x = space_time_conv(x, width, style, convolution, kernel, time_kernel, cells, pooling)
-        x = pool4d(x, (1, 1, 1), *stride_along(space(x)[:1], time_strides), kind=pooling)
+        x = pool4d(x, (1, 1, 1), stride_along(space(x)[:1], time_strides)[0], pooling)
         x = normalise_activate(x, style)
     return Features(vector=describe_series(x, style, grid, time_grid, features, dropout))
