@@ -51,9 +51,10 @@ STATIC = {
 }
 """Views without time: what is set in the study."""
 SETTINGS: Mapping[str, tuple[str, ...]] = {
-    name: (f"network={{name: {name}, {SMALL_2D}}}",) for name in ("framewise_2d", "conv3d_2d", "lstm_2d")
+    **{name: (f"network={{name: {name}, {SMALL_2D}}}",) for name in ("framewise_2d", "conv3d_2d", "lstm_2d")},
+    "resnet4d": ("network={name: resnet4d, widths: [8, 16]}",),
 }
-"""What is set in the study, where it is more than the network's name: VGG19 on small pictures of few people says little."""
+"""What is set in the study, where it is more than the network's name: small ones will do for small volumes."""
 
 
 def chosen_networks() -> tuple[str, ...]:
