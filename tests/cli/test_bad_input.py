@@ -78,7 +78,11 @@ def change(path: Path, how: Callable[[np.ndarray], np.ndarray], affine: np.ndarr
     """Write a NIfTI file again with other voxels, or on another grid."""
     image = nib.load(path)
     data = how(np.array(image.dataobj))
-    nib.save(nib.Nifti1Image(data, image.affine if affine is None else affine), path)
+    changed = nib.Nifti1Image(data, image.affine if affine is None else affine)
+    if data.ndim == 4:
+        changed.header.set_xyzt_units("mm", "sec")
+        changed.header.set_zooms((*changed.header.get_zooms()[:3], image.header.get_zooms()[3]))
+    nib.save(changed, path)
 
 
 def halve(path: Path) -> None:
@@ -169,7 +173,7 @@ def test_settings_that_cannot_be_read(setting: str, telling: str, studies: dict[
         ("blinks", "network=resnet3d", "'resnet3d' takes volumes, but this study's samples are series"),
         ("blinks", "sample.window.length=40", "is 40 volumes, but the shortest series has 24"),
         ("blinks", "sample.window.length=24", "events that leave no window of 24 volumes inside the scan: p0 (2 of 4"),
-        ("blinks", "sample={window: {length: 4}}", "add 'align: events'"),
+        ("blinks", "sample={window: {length: 4}}", "use 'align: events'"),
     ],
 )  # fmt: skip
 def test_choices_that_cannot_be_trained_are_found_by_check_and_before_training(
@@ -303,17 +307,17 @@ def test_events_that_cannot_be_used(
     assert tells(2, "train", study, "--out", tmp_path / "run")
     if "no window" in telling:
         shown = tells(0, "check", study, *settings("cohort.missing=skip"))
-        assert "WARNING cohort.missing: Left out: events that leave no window inside the scan, in 1 cases: p1" in shown
+        assert "WARNING cohort.missing: Left out: events that leave no window of 4 volumes inside the scan" in shown
 
 
-def test_repetition_times_that_differ(own: Callable[[str], Path], tells: Say):
+def test_repetition_times_that_differ(own: Callable[[str], Path], tmp_path: Path, tells: Say):
     study = own("blinks")
     path = study.parent / "p1.nii.gz"
     image = nib.load(path)
     image.header.set_zooms((3, 3, 3, 1.0))
     nib.save(nib.Nifti1Image(np.array(image.dataobj), image.affine, image.header), path)
     assert "repetition times differ" in tells(1, "check", study)
-    assert "2 s is usual, but not in p1 (1 s)" in tells(2, "prepare", study)
+    assert "2 s is usual, but not in p1 (1 s)" in tells(2, "train", study, "--out", tmp_path / "run")
 
 
 @pytest.mark.parametrize(

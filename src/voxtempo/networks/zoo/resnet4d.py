@@ -43,7 +43,7 @@ def resnet4d(
     kernel: Count = 3,
     time_kernel: Count = 5,
     strides: Count = 2,
-    time_strides: Count = 1,
+    time_strides: Count = 2,
     stem_stride: Count | None = None,
     grid: Count = 4,
     time_grid: Count = 2,
@@ -72,7 +72,7 @@ def resnet4d(
         frames together, and at least 2.
     grid : cells along each axis of space that the last map is averaged to; 1 forgets where things are.
     time_grid : cells of time that the last map is averaged to; 1 forgets when things are, except within the frames that
-        all convolutions together reach (25 with the other defaults).
+        all convolutions together reach (57 with the other defaults).
     features : size of the vector that describes the series.
     dropout : share of the cells' channels that is dropped in training.
     norm, activation : of every unit.

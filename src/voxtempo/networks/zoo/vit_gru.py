@@ -25,7 +25,7 @@ def vit_gru(
     inputs: Tensor,
     *,
     average: Count = 2,
-    patch: tuple[Count, Count, Count] = (3, 3, 3),
+    patch: tuple[Count, Count, Count] = (2, 2, 2),
     features: Count = 64,
     depth: Count = 2,
     heads: Count = 4,
