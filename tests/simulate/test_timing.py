@@ -205,6 +205,19 @@ def test_the_second_group_is_the_first_one_played_backwards(share):
     assert (int(first["visual"].argmax()), int(first["motor"].argmax())) == (10, 15)
 
 
+def test_regions_at_rest_differ_between_people_by_more_than_what_happens_there(monkeypatch):
+    options = Timing(truth="amplitude", subjects=40, voxel=16.0, noise=0.0)
+    people = list(options.people().values())
+    real = [options.simulate(value, number) for number, value in enumerate(people)]
+    monkeypatch.setattr("voxtempo.simulate.timing.TISSUE", 0.0)
+    alike = [options.simulate(value, number) for number, value in enumerate(people)]
+    ratios = []
+    for one, other in zip(real, alike, strict=True):
+        peak = np.unravel_index(one.maps["motor"].argmax(), one.maps["motor"].shape)
+        ratios.append(one.scan.data[:, *peak].mean() / other.scan.data[:, *peak].mean())
+    assert np.std(ratios) > 2 * options.effect / 100
+
+
 def test_half_the_people_are_in_each_group_and_numbers_fill_their_span():
     for seed in range(3):
         groups = list(Timing(truth="order", subjects=21, seed=seed).people().values())

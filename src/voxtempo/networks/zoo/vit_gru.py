@@ -24,7 +24,7 @@ from voxtempo.networks.transformer import encode
 def vit_gru(
     inputs: Tensor,
     *,
-    average: Count = 2,
+    average: Count = 3,
     patch: tuple[Count, Count, Count] = (2, 2, 2),
     features: Count = 64,
     depth: Count = 2,
