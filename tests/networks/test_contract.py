@@ -16,6 +16,7 @@ from voxtempo.networks import build_features, build_network, head_for, networks
 
 SHAPES = {"slice": (32, 24, 2), "volume": (16, 20, 12, 2), "series": (3, 16, 12, 8, 2)}
 AWKWARD = {"slice": [(9, 33, 1)], "volume": [(17, 21, 1, 1), (8, 30, 5, 3)], "series": [(1, 17, 9, 1, 1)]}
+RATES = {"swin4d": 1e-3}  # a deep transformer diverges at the rate that suits the others
 OUTPUTS = {"classify": 3, "regress": 1, "segment": 3}
 EVERY = [(name, task) for name in networks for task in networks[name].tasks]
 EACH = [(name, networks[name].tasks[0]) for name in networks]
@@ -78,7 +79,7 @@ def test_overfits_a_handful_of_samples(name: str, task: str) -> None:
     model = build(name, task)
     x = samples(name, 3)
     y = truth(task, 3, x.shape[1:])
-    model.compile(keras.optimizers.Adam(3e-3), build_loss(task), jit_compile=False)
+    model.compile(keras.optimizers.Adam(RATES.get(name, 3e-3)), build_loss(task), jit_compile=False)
     first = model.train_on_batch(x, y)
     for _ in range(150):
         last = model.train_on_batch(x, y)
@@ -101,7 +102,7 @@ def test_bfloat16_gives_finite_float32_logits_near_the_float32_ones(name: str, t
 
     exact, coarse = build(name, task), build(name, task, precision="bfloat16")
     assert keras.config.dtype_policy().name == "float32"
-    assert coarse.layers[1].compute_dtype == "bfloat16"
+    assert any(layer.compute_dtype == "bfloat16" for layer in coarse.layers[1:])
     assert all(w.dtype == "float32" for w in coarse.weights)
     x = samples(name, 2)
     expected, found = exact.predict_on_batch(x), coarse.predict_on_batch(x)
