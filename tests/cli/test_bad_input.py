@@ -80,8 +80,9 @@ def change(path: Path, how: Callable[[np.ndarray], np.ndarray], affine: np.ndarr
     data = how(np.array(image.dataobj))
     changed = nib.Nifti1Image(data, image.affine if affine is None else affine)
     if data.ndim == 4:
+        period = (*image.header.get_zooms(), 2.0)[3]
         changed.header.set_xyzt_units("mm", "sec")
-        changed.header.set_zooms((*changed.header.get_zooms()[:3], image.header.get_zooms()[3]))
+        changed.header.set_zooms((*changed.header.get_zooms()[:3], period))
     nib.save(changed, path)
 
 
