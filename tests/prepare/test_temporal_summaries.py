@@ -73,7 +73,9 @@ def test_the_order_of_volumes_does_not_matter_and_the_ratio_has_no_unit(seed, vo
     for name in ("temporal_mean", "temporal_snr"):
         np.testing.assert_allclose(summary(shuffled, name).data, summary(scan, name).data, rtol=1e-5)
     louder = Scan(scan.data * np.float32(gain), GRID, 2.0)
-    np.testing.assert_allclose(summary(louder, "temporal_snr").data, summary(scan, "temporal_snr").data, rtol=1e-3)
+    ratio, louder_ratio = (summary(each, "temporal_snr").data for each in (scan, louder))
+    changes = ratio < 1000  # of smaller changes, float32 rounds a noticeable part away
+    np.testing.assert_allclose(louder_ratio[changes], ratio[changes], rtol=1e-3)
     np.testing.assert_allclose(
         summary(louder, "temporal_mean").data, gain * summary(scan, "temporal_mean").data, rtol=1e-4
     )
