@@ -23,9 +23,16 @@ def drop_paths(highest: float, depth: int) -> tuple[float, ...]:
 
 
 def encode(
-    series: Tensor, *, depth: int, heads: int, mlp: float = 2.0, dropout: float = 0.0, drop_path: float = 0.0
+    series: Tensor,
+    *,
+    depth: int,
+    heads: int,
+    mlp: float = 2.0,
+    dropout: float = 0.0,
+    drop_path: float = 0.0,
+    normalise: bool = True,
 ) -> Tensor:
-    """Let the vectors of a sequence inform each other, block after block; the result is normalised.
+    """Let the vectors of a sequence inform each other, block after block.
 
     Parameters
     ----------
@@ -35,6 +42,8 @@ def encode(
     mlp : width of the inner layer of each block's perceptron, in features.
     dropout : share of each branch's numbers that is dropped in training.
     drop_path : share of samples in which a whole branch of the last block is dropped in training; fewer in earlier ones.
+    normalise : normalise each vector at the end, as is usual. That takes away how large a vector is, and with it how
+        strong a change is where vectors stand for patches of a series that holds nothing but changes.
 
     Returns
     -------
@@ -51,7 +60,7 @@ def encode(
     x = series
     for share in drop_paths(drop_path, depth):
         x = encoder_block(x, SelfAttention(heads), mlp=mlp, dropout=dropout, drop_path=share)
-    return keras.layers.LayerNormalization(epsilon=1e-5)(x)
+    return keras.layers.LayerNormalization(epsilon=1e-5)(x) if normalise else x
 
 
 def encoder_block(

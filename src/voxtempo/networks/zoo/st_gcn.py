@@ -35,6 +35,7 @@ def st_gcn(
     edges: Edges = "correlation",
     neighbours: Count = 8,
     importance: bool = True,
+    context: bool = True,
     coordinates: Points | None = None,
     cells: Count = 200,
     readout: Literal["regions", "mean"] = "regions",
@@ -59,6 +60,8 @@ def st_gcn(
         finds, one graph for all windows.
     neighbours : edges each region has (not with 'learned', where every region has one to every region).
     importance : learn a factor for every edge in every block (regions x regions weights each).
+    context : every region also takes in the mean over all regions, in every block: what happens elsewhere before or after
+        it, which the edges of a correlation at the same time leave out.
     coordinates : x, y, z of the regions, mm, for 'distance'; taken from 'parcellate' where left out.
     cells : how many cells the grid of a series has that does not hold regions yet, at most.
     readout : 'mean' averages over regions at each of ``time_cells`` times, which forgets where something happened;
@@ -74,7 +77,8 @@ def st_gcn(
 
     Notes
     -----
-    A region and its neighbours have weights of their own (the paper's distance partitioning).
+    A region, its neighbours and the mean of all regions have weights of their own (the first two are the paper's distance
+    partitioning).
 
     References
     ----------
@@ -92,7 +96,7 @@ def st_gcn(
     graph = _graph(courses, x, edges, neighbours, coordinates, places)
     for number, width in enumerate(widths):
         stride = stride_along((regions, x.shape[2]), 2, smallest=2 * time_cells)[1] if number else 1
-        x = _block(x, graph, width, kernel, stride, importance, dropout, style)
+        x = _block(x, graph, width, kernel, stride, importance, context, dropout, style)
     x = pool(x, (1, math.ceil(x.shape[2] / time_cells)), "mean")
     vector = keras.layers.Flatten()(keras.ops.mean(x, axis=1))
     if readout == "regions":
@@ -133,7 +137,15 @@ def _graph(
 
 
 def _block(
-    x: Tensor, graph: Any, width: int, kernel: int, stride: int, importance: bool, dropout: float, style: Style
+    x: Tensor,
+    graph: Any,
+    width: int,
+    kernel: int,
+    stride: int,
+    importance: bool,
+    context: bool,
+    dropout: float,
+    style: Style,
 ) -> Tensor:
     """Graph convolution, then convolution over time with a stride, added to a shortcut: (batch, regions, t, width)."""
     from voxtempo.networks.graph_layers import GraphMix
@@ -141,6 +153,8 @@ def _block(
     bias = style.norm == "none"
     own, theirs = conv(x, width, kernel=1, bias=bias), conv(x, width, kernel=1)
     y = keras.layers.Add()([own, GraphMix(importance)(theirs, graph)])
+    if context:
+        y = y + conv(keras.ops.mean(x, axis=1, keepdims=True), width, kernel=1)
     y = style.activate(style.normalise(y))
     reach = 1 if x.shape[2] == 1 else kernel
     y = keras.layers.Conv2D(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+from voxtempo.networks.blocks import Norm, Style
 from voxtempo.networks.card import Features, network
-from voxtempo.networks.conv4d import conv_time
+from voxtempo.networks.conv4d import conv_time, normalise_activate
 from voxtempo.networks.keras_seam import Tensor, keras
 from voxtempo.networks.options import Count, Ratio, Share, Widths
 from voxtempo.networks.patches import cut_patches, merge_patches
@@ -33,6 +34,7 @@ def swin4d(
     time_kernel: Count = 3,
     dropout: Share = 0.0,
     drop_path: Share = 0.0,
+    norm: Norm = "batch",
     repetition_time: float | None = None,
 ) -> Features:
     """Embed patches; in stages, let those of one window attend to each other and merge neighbours; average what is left.
@@ -51,15 +53,21 @@ def swin4d(
     positions : "absolute" adds to the patches of each stage a learned vector for the place and one for the volume, as the
         paper, and to those of the first the waves of time; "relative" adds to each attention a learned number for the
         offset in time and space.
-    time_kernel : neighbours in time that a convolution joins right after the embedding, patch by patch; 1: none, as in
-        the paper, which had thousands of scans to learn from what change is.
+    time_kernel : neighbours in time that a convolution joins right after the embedding, patch by patch, beside a shortcut;
+        1: none, as in the paper, which had thousands of scans to learn from what change is.
     dropout : share of each branch's numbers that is dropped in training.
     drop_path : share of samples for which a branch of the last block is dropped in training; fewer in earlier ones.
+    norm : of that convolution.
     repetition_time : seconds between the volumes, for the waves of time; None: a frame counts as a second.
 
     Returns
     -------
     Features with a vector only: there is no map to segment from.
+
+    Notes
+    -----
+    The paper normalises the patches once more before they are averaged. Here they are not: it takes away how strong a
+    change is, and networks that had it did not learn which of two events came first.
 
     References
     ----------
@@ -72,7 +80,9 @@ def swin4d(
     absolute = positions == "absolute"
     x = keras.layers.Dense(features)(cut_patches(inputs, patch))
     if time_kernel > 1:
-        x = keras.layers.Activation("gelu")(conv_time(x, features, time_kernel, bias=True))
+        style = Style(norm, "gelu")
+        change = conv_time(x, features, time_kernel, bias=norm == "none")
+        x = keras.layers.Add()([x, normalise_activate(change, style)])
     if absolute:
         between = (1.0 if repetition_time is None else repetition_time) * math.ceil(inputs.shape[1] / x.shape[1])
         x = time_positions(x, between)
@@ -88,5 +98,4 @@ def swin4d(
             shifted = not whole and block % 2 == 1
             attention = WindowAttention(heads, x.shape[1:5] if whole else window, shifted, relative=not absolute)
             x = encoder_block(x, attention, mlp=mlp, dropout=dropout, drop_path=next(shares))
-    x = keras.layers.LayerNormalization(epsilon=1e-5)(x)
     return Features(vector=keras.ops.mean(x, axis=(1, 2, 3, 4)))

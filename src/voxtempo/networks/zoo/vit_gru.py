@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from voxtempo.networks.blocks import Style, conv_block, pool, pool_to_vector, space, stride_along
+from voxtempo.networks.blocks import Norm, Style, conv_block, pool, pool_to_vector, space, stride_along
 from voxtempo.networks.card import Features, network
 from voxtempo.networks.fold_time import fold_time, over_time, unfold_time
 from voxtempo.networks.keras_seam import Tensor, keras
@@ -37,6 +37,7 @@ def vit_gru(
     readout: StateReadout = "mean",
     dropout: Share = 0.2,
     drop_path: Share = 0.0,
+    norm: Norm = "batch",
 ) -> Features:
     """Embed the patches of every volume, let those of one volume attend to each other, and read the volumes in order.
 
@@ -58,10 +59,15 @@ def vit_gru(
     readout : the "mean" of the GRU's states, or its "last".
     dropout : share of each branch's numbers, and of each volume's description, that is dropped in training.
     drop_path : share of volumes for which a branch of the last block is dropped in training; fewer in earlier ones.
+    norm : of the convolution over time; "instance" counts as "none", for it would take away how much a series changes.
 
     Returns
     -------
     Features with a vector only: there is no map to segment from.
+
+    Notes
+    -----
+    The patches are not normalised after the last block: that would make noise as large as a response.
 
     References
     ----------
@@ -78,10 +84,12 @@ def vit_gru(
 
     def describe(volume: Tensor) -> Tensor:
         x = keras.layers.Dense(features)(keras.ops.reshape(volume, (-1, math.prod(cells), volume.shape[-1])))
-        x = encode(Positions((1,))(x), depth=depth, heads=heads, mlp=mlp, dropout=dropout, drop_path=drop_path)
+        x = Positions((1,))(x)
+        x = encode(x, depth=depth, heads=heads, mlp=mlp, dropout=dropout, drop_path=drop_path, normalise=False)
         return keras.layers.Dense(features)(pool_to_vector(keras.ops.reshape(x, (-1, *cells, features)), grid))
 
     series = over_time(describe, patches)
     if time_kernel > 1:
-        series = conv_block(series, features, Style("none", "gelu"), kernel=time_kernel)
+        style = Style("none" if norm == "instance" else norm, "gelu")
+        series = conv_block(series, features, style, kernel=time_kernel)
     return Features(vector=recurrent(series, "gru", units, bidirectional, dropout, readout))
