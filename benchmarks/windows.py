@@ -13,9 +13,6 @@ does. Make it once, and name it:
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +21,7 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 from stopwatch import heading, median_seconds, row
+from stopwatch.peers import start_peers
 
 from voxtempo.cohort.study import Window
 from voxtempo.feed import FeedCase, Voxels, WindowSampler
@@ -34,31 +32,7 @@ WINDOW = 20
 REPEATS = 15
 WIDTHS = (38, 12, 18)
 GOAL = 3.0  # ms
-PEERS = Path(__file__).with_name("peers") / "read_windows.py"
 Read = Callable[[int], float]
-
-
-class Peers:
-    """Readers in another environment, asked over pipes; a question and its answer take some 0.1 ms."""
-
-    def __init__(self, python: Path, folder: Path) -> None:
-        self._process = subprocess.Popen(
-            [python, PEERS, folder, str(WINDOW)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        assert self._process.stdout is not None
-        self.names: dict[str, str] = json.loads(self._process.stdout.readline())
-
-    def read(self, name: str, start: int) -> float:
-        """Return the sum of a window."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(f"{start}\t{name}\n")
-        self._process.stdin.flush()
-        return float(self._process.stdout.readline())
-
-    def close(self) -> None:
-        """End the other process."""
-        self._process.communicate()
 
 
 def write_files(folder: Path) -> nibabel.Nifti1Image:
@@ -126,11 +100,11 @@ def main() -> None:
         assert all(np.array_equal(first, other) for other in others), "the windows differ"
         assert np.allclose(half, scores[17 : 17 + WINDOW, ..., 0], atol=2e-3), "the prepared window differs"
         readers: dict[str, Read] = {name: summed(way) for name, way in ways.items()}
-        peers = _peers(folder)
+        peers = start_peers("read_windows", folder, WINDOW, libraries=("torchio", "indexed_gzip"))
         for name, what in peers.names.items() if peers is not None else ():
             assert peers is not None
-            assert peers.read(name, 17) == float(first.sum(dtype=np.float64)), f"the windows of {name} differ"
-            readers[f"{name}"] = lambda start, name=name: peers.read(name, start)  # type: ignore[misc]
+            assert peers.ask(name, 17) == float(first.sum(dtype=np.float64)), f"the windows of {name} differ"
+            readers[name] = lambda start, name=name: peers.ask(name, start)  # type: ignore[misc]
             print(f"{name}: {what}")
         starts = {
             name: iter(np.random.default_rng(1).integers(0, SHAPE[3] - WINDOW + 1, REPEATS + 1)) for name in readers
@@ -144,25 +118,6 @@ def main() -> None:
         row(name, f"{1e3 * taken:.2f}", f"{taken / fastest:.1f}", widths=WIDTHS)
     slowest = 1e3 * max(list(times.values())[:2])
     print(f"goal for the cache: {GOAL:g} ms, {'reached' if slowest <= GOAL else 'missed'}")
-
-
-def _peers(folder: Path) -> Peers | None:
-    """Return the other environment's readers, or say what is left out and how to have it."""
-    where = os.environ.get("VOXTEMPO_PEERS")
-    if where is None:
-        print(
-            "TorchIO and indexed_gzip are left out: VOXTEMPO_PEERS names no environment that has them (see this script)"
-        )
-        return None
-    python = Path(where) / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if not python.is_file():
-        print(f"TorchIO and indexed_gzip are left out: there is no {python}")
-        return None
-    peers = Peers(python, folder)
-    missing = [name for name in ("indexed_gzip", "torchio") if not any(name in what for what in peers.names.values())]
-    if missing:
-        print(f"left out, not installed in {where}: {', '.join(missing)}")
-    return peers
 
 
 if __name__ == "__main__":

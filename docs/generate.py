@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from generate_doors import command_line_page, python_page
-from generate_registries import losses_page, networks_page, simulations_page, steps_page, transforms_page
+from generate_registries import (
+    losses_page,
+    networks_page,
+    operations_page,
+    simulations_page,
+    steps_page,
+    transforms_page,
+)
 from generate_study import SCHEMA, study_page
 
 
@@ -23,6 +30,7 @@ def pages() -> dict[str, str]:
         "reference/transforms.md": transforms_page(),
         "reference/networks.md": networks_page(),
         "reference/losses.md": losses_page(),
+        "reference/operations.md": operations_page(),
         "reference/simulations.md": simulations_page(),
         "reference/command-line.md": command_line_page(),
         "reference/python.md": python_page(),

@@ -80,6 +80,21 @@ def losses_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def operations_page() -> str:
+    """Return the page of all operations on label maps."""
+    from voxtempo.inference.postprocess import operations
+
+    parts = [
+        "# Operations on label maps",
+        "`evaluate: {postprocess: [...]}` lists what is done to predicted label maps, in order; see "
+        "[evaluation](../evaluation.md#post-processing).",
+    ]
+    for name in operations:
+        cls = operations[name]
+        parts += _member(name, cls, f"`{name}: value` sets `{cls.main}`")
+    return "\n\n".join(parts) + "\n"
+
+
 def simulations_page() -> str:
     """Return the page of all simulations."""
     from voxtempo.simulate import simulations

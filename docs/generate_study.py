@@ -20,9 +20,9 @@ into the run folder's `study.yaml`.
 - Editors complete and check study files with the [JSON schema](../{SCHEMA}), which `voxtempo check --schema` prints
   too. For editors that use the YAML language server, the first line of a study file can be
   `# yaml-language-server: $schema=study.schema.json`.
-- *Registered things* (steps, transforms, losses) are written `name`, `{{name: value}}` where the value stands for the
-  main option, or `{{name: {{option: value}}}}`. See [steps](steps.md), [transforms](transforms.md),
-  [losses](losses.md) and [networks](networks.md).
+- *Registered things* (steps, transforms, losses, operations) are written `name`, `{{name: value}}` where the value
+  stands for the main option, or `{{name: {{option: value}}}}`. See [steps](steps.md), [transforms](transforms.md),
+  [losses](losses.md), [operations](operations.md) and [networks](networks.md).
 """
 
 # What a key of this type means where the schema only names the section.

@@ -6,7 +6,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -20,8 +20,8 @@ def seconds(call: Call) -> float:
     return time.perf_counter() - begin
 
 
-def median_seconds(calls: Mapping[str, Call], repeats: int = 5, warm: bool = True) -> dict[str, float]:
-    """Return the median time of each call.
+def seconds_in_turns(calls: Mapping[str, Call], repeats: int = 5, warm: bool = True) -> dict[str, list[float]]:
+    """Return the times of each call, in the order taken.
 
     The calls take turns, so that what else the machine does slows them all alike.
 
@@ -38,7 +38,17 @@ def median_seconds(calls: Mapping[str, Call], repeats: int = 5, warm: bool = Tru
     for _ in range(repeats):
         for name, call in calls.items():
             times[name].append(seconds(call))
-    return {name: statistics.median(each) for name, each in times.items()}
+    return times
+
+
+def median_seconds(calls: Mapping[str, Call], repeats: int = 5, warm: bool = True) -> dict[str, float]:
+    """Return the median time of each call; they take turns as in ``seconds_in_turns``."""
+    return {name: statistics.median(each) for name, each in seconds_in_turns(calls, repeats, warm).items()}
+
+
+def ratio(theirs: Sequence[float], ours: Sequence[float]) -> float:
+    """Return how many times longer they took than we did: the median over pairs timed one after the other."""
+    return statistics.median(their / our for their, our in zip(theirs, ours, strict=True))
 
 
 def heading(what: str, *libraries: str) -> None:

@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from voxtempo.assess import image_diagonal, segmentation_case, segmentation_failure, segmentation_metrics
+from voxtempo.assess import (
+    image_diagonal,
+    segmentation_case,
+    segmentation_failure,
+    segmentation_metrics,
+    surface_tolerance,
+)
+from voxtempo.assess.segmentation import OVERLAPS
 from voxtempo.errors import GeometryError, StudyError, VoxTempoError
 
 LABELS = {1: "anterior", 2: "posterior"}
@@ -33,6 +40,21 @@ def test_boxes_by_hand():
     assert row["volume"] == row["true_volume"] == pytest.approx(64 * 2.5 / 1000)
     assert row["volume_error"] == 0
     assert row["hausdorff_95"] == pytest.approx(1.0)
+    assert row["surface_dice"] == 1.0  # one voxel, which is the tolerance
+
+
+def test_tolerance_of_the_surface_dice():
+    pair = _boxes()
+    # Of 56 surface voxels each, the faces' rims at one end and the rings between, 3 x 12, lie on each other.
+    assert segmentation_case(*pair, {1: "box"}, SPACING, tolerance=0.5)["box"]["surface_dice"] == pytest.approx(
+        72 / 112
+    )
+    by_name = segmentation_case(*pair, {1: "box"}, SPACING, tolerance={"box": 0.5, "other": 9.0})
+    assert by_name["box"]["surface_dice"] == pytest.approx(72 / 112)
+    assert segmentation_case(*pair, {1: "box"}, SPACING, tolerance={"other": 0.5})["box"]["surface_dice"] == 1.0
+    assert surface_tolerance(SHAPE, (0.8, 0.8, 2.5)) == 1.0
+    assert surface_tolerance(SHAPE, (3.0, 3.0, 3.5)) == 3.0
+    assert surface_tolerance((64, 64, 1), (3.0, 4.0, 0.5)) == 3.0
 
 
 def test_equal_to_scikit_learn():
@@ -53,11 +75,11 @@ def test_empty_structures_follow_the_rule():
     diagonal = math.sqrt(12**2 + 10**2 + (8 * 2.5) ** 2)
     assert image_diagonal(SHAPE, SPACING) == pytest.approx(diagonal)
     both = segmentation_case(nothing, nothing, LABELS, SPACING)["posterior"]
-    assert [both[name] for name in ("dice", "iou", "sensitivity", "precision")] == [1.0] * 4
+    assert [both[name] for name in OVERLAPS] == [1.0] * 5
     assert both["hausdorff_95"] == both["average_surface_distance"] == 0.0
     for pair in ((predicted, nothing), (nothing, truth)):
         one = segmentation_case(*pair, LABELS, SPACING)["anterior"]
-        assert [one[name] for name in ("dice", "iou", "sensitivity", "precision")] == [0.0] * 4
+        assert [one[name] for name in OVERLAPS] == [0.0] * 5
         assert one["hausdorff_95"] == one["average_surface_distance"] == pytest.approx(diagonal)
     assert segmentation_case(nothing, truth, LABELS, SPACING)["anterior"]["volume_error"] == pytest.approx(-0.16)
 
@@ -66,7 +88,7 @@ def test_a_failure_is_the_worst_even_where_the_structure_is_absent():
     truth = _boxes()[1]
     rows = segmentation_failure(LABELS, SHAPE, SPACING, truth)
     for row in rows.values():
-        assert row["dice"] == 0.0
+        assert [row[name] for name in OVERLAPS] == [0.0] * 5
         assert row["hausdorff_95"] == pytest.approx(image_diagonal(SHAPE, SPACING))
     assert rows["anterior"]["volume_error"] == pytest.approx(-0.16)
     assert math.isnan(segmentation_failure(LABELS, SHAPE, SPACING)["anterior"]["true_volume"])
@@ -134,3 +156,16 @@ def test_bounds_symmetry_and_relations(seed):
         assert 0 <= row["average_surface_distance"] <= image_diagonal(truth.shape, SPACING)
     same = segmentation_case(truth, truth, LABELS, SPACING)
     assert all(row["dice"] == 1.0 and row["hausdorff_95"] == 0.0 for row in same.values())
+
+
+def test_the_mean_is_over_the_labels_that_are_averaged():
+    rows = [
+        {name: {"dice": value} for name, value in zip("abc", values, strict=True)}
+        for values in ((1, 0.5, 0), (0.8, 0.3, 0))
+    ]
+    for row in rows:
+        for label in row.values():
+            label.update(dict.fromkeys(("volume", "true_volume", "volume_error"), 0.0))
+    metrics = segmentation_metrics(rows, ["x", "y"], averaged=["a", "b"])
+    assert metrics["dice"]["mean"].value == pytest.approx((0.9 + 0.4) / 2)
+    assert metrics["dice"]["c"].value == 0.0

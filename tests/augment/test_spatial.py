@@ -99,7 +99,7 @@ def test_kernel_is_exact_at_identity():
     image, _ = sample((7, 6, 5), 2, 3)
     rows = image.reshape(2, -1).copy()
     rows.flags.writeable = False
-    out, nearest = np.empty_like(rows), np.empty(210, np.int64)
+    out, nearest = np.empty_like(rows), np.empty(210, np.uint32)
     shape = np.array([7, 6, 5])
     warp_rows(rows, shape, 3, np.eye(3), np.zeros(3), np.zeros((0, 0, 0, 3)), np.ones(3), shape, out, nearest)
     assert np.array_equal(out, rows)

@@ -20,9 +20,28 @@ FILE = Path(__file__).with_name("reference.npz")
 SHAPES = {"slice": (16, 12, 1), "volume": (12, 10, 9, 1), "series": (3, 9, 8, 4, 1)}
 OUTPUTS = {"classify": 3, "regress": 1, "segment": 2}
 ON_BACKBONES = ("backbone2d", "conv3d_2d", "framewise_2d", "lstm_2d", "slicewise_2d")
+SMALL = {"widths": (4, 6, 8)}
+FEW = {**SMALL, "units": 1, "output_stride": 2}
+LIGHTER = {
+    "attention_unet": SMALL,
+    "attention_multiscale_unet": {**SMALL, "dropout": 0.0},
+    "deeplabv3plus": {**FEW, "rates": (2, 4), "decoder_width": 8},
+    "deepmedic": {"widths": (6, 6, 8, 8), "merged": (12,)},
+    "fcn": {**SMALL, "units": 1, "votes": 8},
+    "mednext": {"widths": (8, 12, 16), "blocks": 1, "response_norm": True},
+    "pspnet": FEW,
+    "segresnet": {"width": 6, "units": (1, 2)},
+    "swin_unetr": {"window": 4, "features": 8, "depths": (2, 1), "head_size": 4},
+    "unetpp": SMALL,
+    "unetr": {"patch": 4, "features": 12, "depth": 2, "heads": 2, "width": 4},
+}
 LIGHT = {name: {"backbone": "lightweight_cnn"} for name in ON_BACKBONES}
+LIGHT |= {f"{family}{axes}": options for family, options in LIGHTER.items() for axes in ("2d", "3d")}
+KEPT = 500
 CASES = [f"{name}-{task}" for name in networks for task in networks[name].tasks]
-TRAINED = [f"{name}-{networks[name].tasks[0]}" for name in networks]
+ONCE = {networks[name].function: name for name in networks}
+"""One function may have two cards, for slices and for volumes; one of them is trained."""
+TRAINED = [f"{name}-{networks[name].tasks[0]}" for name in ONCE.values()]
 
 
 def build(case: str) -> keras.Model:
@@ -55,8 +74,9 @@ def samples(case: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def logits_of(case: str) -> np.ndarray:
-    """Return the logits of the two samples."""
-    return keras.ops.convert_to_numpy(build(case)(samples(case)[0], training=False))
+    """Return logits of the two samples: all, or some hundreds spread evenly over a map."""
+    logits = keras.ops.convert_to_numpy(build(case)(samples(case)[0], training=False))
+    return logits.reshape(-1)[:: logits.size // KEPT | 1]
 
 
 def losses_of(case: str) -> np.ndarray:

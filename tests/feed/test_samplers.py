@@ -20,6 +20,7 @@ from voxtempo.feed import (
     read_box,
 )
 from voxtempo.feed.samplers import patch_starts
+from voxtempo.feed.source import read_labels
 
 
 def numbered(*shape: int) -> Voxels:
@@ -37,6 +38,21 @@ def test_read_box_equals_padding_the_whole_array(shape, start, size):
     wide = np.pad(voxels.array, [(0, 0), (20, 20), (20, 20), (20, 20), (0, 0)], constant_values=-1)
     expected = wide[(slice(1, 2), *(slice(20 + s, 20 + s + n) for s, n in zip(start, size, strict=True)))]
     assert np.array_equal(read_box(voxels, (1,), start, size, fill=-1.0), expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    shape=st.tuples(*[st.integers(1, 7)] * 3),
+    start=st.tuples(*[st.integers(-6, 8)] * 3),
+    size=st.tuples(*[st.integers(1, 9)] * 3),
+    kind=st.sampled_from([np.uint8, np.int16, np.int32]),
+)
+def test_labels_are_read_as_stored_with_background_around(shape, start, size, kind):
+    labels = (1 + np.arange(np.prod(shape))).reshape(1, *shape, 1).astype(kind)
+    wide = np.pad(labels[0, ..., 0], 20).astype(np.int32)
+    found = read_labels(Voxels(labels), start, size)
+    assert found.dtype == np.int32
+    assert np.array_equal(found, wide[tuple(slice(20 + s, 20 + s + n) for s, n in zip(start, size, strict=True))])
 
 
 def test_read_box_undoes_the_storage_scale():

@@ -48,3 +48,12 @@ def test_events_carry_their_encoded_truth_and_a_name_of_their_own(prepared):
 def test_the_row_of_the_table_goes_along_for_windows_that_a_column_names(prepared):
     fed = feed_case(Case("p1", "p1", {}, target="go", row={"ed": "0"}), prepared, ClassifyTask(("go", "stop")))
     assert fed.row["ed"] == "0"
+
+
+def test_ignored_voxels_are_minus_one_whatever_else_is_named(prepared):
+    fed = feed_case(Case("c", "c", {}), prepared, SegmentTask({49: "b", 3: "z"}, ignore=10))
+    assert fed.mask is not None
+    assert fed.mask.array.ravel().tolist() == [0, -1, -1, 2, 2, 1, 0, 0]
+    absent = feed_case(Case("c", "c", {}), prepared, SegmentTask({49: "b", 10: "a", 3: "z"}, ignore=255))
+    assert absent.mask is not None
+    assert absent.mask.array.min() == 0

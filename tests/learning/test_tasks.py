@@ -78,3 +78,59 @@ def test_regression_from_events_reads_their_numbers():
     assert make_task(regress_study(), Cohort(cases), cases).mean == 2.0
     with pytest.raises(CohortError, match="a: the target 'go' is not a number"):
         make_task(regress_study(), Cohort(cases), (Case("a", "a", {}, events=(Event(0, 1, "go"),)),))
+
+
+REGIONS = {"whole": (1, 2, 4), "core": (2, 4), "enhancing": (4,)}
+NESTED = SegmentTask({1: "oedema", 2: "necrosis", 4: "enhancing"}, regions=REGIONS, ignore=255)
+
+
+def test_regions_are_written_in_order_later_over_earlier():
+    probabilities = np.array([[0.9, 0.1, 0.1], [0.9, 0.8, 0.2], [0.9, 0.9, 0.6], [0.1, 0.1, 0.7], [0.4, 0.4, 0.4]])
+    assert NESTED.values[NESTED.judged(probabilities)].tolist() == [1, 2, 4, 4, 0]
+    strict = NESTED.judged(probabilities, {"enhancing": 0.65, "whole": 0.3})
+    assert NESTED.values[strict].tolist() == [1, 2, 2, 4, 1]
+    assert NESTED.head.outputs == 3
+    assert NESTED.region_indices == ((1, 2, 3), (2, 3), (3,))
+    assert NESTED.outputs == ("whole", "core", "enhancing")
+
+
+def test_a_nested_label_map_is_found_again_from_its_regions():
+    indices = np.random.default_rng(0).integers(0, 4, (5, 6, 7))
+    maps = np.stack([np.isin(indices, region) for region in NESTED.region_indices], axis=-1)
+    assert np.array_equal(NESTED.judged(NESTED.decode(20.0 * maps - 10)), indices)
+
+
+def test_regions_and_the_labels_that_are_none_are_judged_and_regions_averaged():
+    assert NESTED.structures == {**REGIONS, "oedema": (1,), "necrosis": (2,)}
+    assert NESTED.averaged == ("whole", "core", "enhancing")
+    plain = SegmentTask({2: "b", 1: "a"})
+    assert plain.structures == {"a": (1,), "b": (2,)}
+    assert plain.averaged == ("a", "b")
+    assert plain.outputs == ("", "a", "b")
+
+
+def test_the_score_of_regions_is_their_mean_dice_without_what_is_ignored():
+    targets = np.array([0, 1, 2, 3, 3, -1, -1])
+    answers = np.array([0, 1, 1, 3, 2, 3, 1], np.uint8)
+    # whole: all four; core: 2 of 3 found, nothing else; enhancing: 1 of 2.
+    assert NESTED.score(answers, targets) == pytest.approx(np.mean([1.0, 2 * 2 / 5, 2 / 3]))
+
+
+def test_a_threshold_of_one_label_is_the_probability_above_which_it_is_taken():
+    task = SegmentTask({7: "a"})
+    p = np.linspace(0, 1, 101, dtype=np.float32)
+    answers = np.stack([1 - p, p], axis=-1)
+    for limit in (0.2, 0.5, 0.8):
+        found = task.judged(answers, {"a": limit})
+        assert np.array_equal(found[np.abs(p - limit) > 0.005], (p > limit)[np.abs(p - limit) > 0.005])
+    rng = np.random.default_rng(0).random((50, 3)).astype(np.float32)
+    both = SegmentTask({1: "a", 2: "b"})
+    assert np.array_equal(both.judged(rng, {"a": 0.5, "b": 0.5}), both.judged(rng))
+
+
+def test_regions_survive_json_with_their_order():
+    import json
+
+    back = restore_task(json.loads(json.dumps(NESTED.as_json(), sort_keys=True)))
+    assert back == NESTED
+    assert list(back.regions) == list(REGIONS)

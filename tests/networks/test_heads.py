@@ -10,7 +10,7 @@ import pytest
 from voxtempo.errors import StudyError
 from voxtempo.networks import Classify, Features, Regress, Segment, build_features, build_network, building
 from voxtempo.networks.keras_seam import keras
-from voxtempo.networks.zoo.unet import plan_strides
+from voxtempo.networks.levels import plan_strides
 
 
 def test_heads_prefer_the_vector_to_pooling() -> None:

@@ -14,12 +14,14 @@ from voxtempo.assess.segmentation import (
     segmentation_case,
     segmentation_failure,
     segmentation_metrics,
+    surface_tolerance,
 )
 from voxtempo.assess.subgroups import subgroup_metrics, subgroup_of
-from voxtempo.assess.surface import SurfaceDistances, surface_distances, surface_of
+from voxtempo.assess.surface import Compared, SurfaceDistances, compare_labels, surface_distances, surface_of
 
 __all__ = [
     "BySubject",
+    "Compared",
     "Figure",
     "SurfaceDistances",
     "aggregate_by_subject",
@@ -29,6 +31,7 @@ __all__ = [
     "class_codes",
     "classification_baseline",
     "classification_metrics",
+    "compare_labels",
     "failure_scores",
     "image_diagonal",
     "mean_figures",
@@ -42,5 +45,6 @@ __all__ = [
     "subgroup_of",
     "surface_distances",
     "surface_of",
+    "surface_tolerance",
     "weighted_figures",
 ]

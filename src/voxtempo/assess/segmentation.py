@@ -22,10 +22,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from voxtempo.assess.figure import Figure
 from voxtempo.assess.intervals import check_lengths, mean_figures
-from voxtempo.assess.surface import surface_distances
+from voxtempo.assess.surface import compare_labels
 from voxtempo.errors import GeometryError, StudyError, VoxTempoError
 
-OVERLAPS = ("dice", "iou", "sensitivity", "precision")
+OVERLAPS = ("dice", "iou", "sensitivity", "precision", "surface_dice")
 DISTANCES = ("hausdorff_95", "average_surface_distance")
 VOLUMES = ("volume", "true_volume", "volume_error")
 MEAN = "mean"
@@ -44,8 +44,25 @@ def image_diagonal(shape: Sequence[int], spacing: Sequence[float]) -> float:
     return math.hypot(*(n * step for n, step in zip(shape, spacing, strict=True) if n > 1))
 
 
+def surface_tolerance(shape: Sequence[int], spacing: Sequence[float]) -> float:
+    """Return the tolerance (mm) of the surface Dice where none is given: 1 mm, or the shortest side of a larger voxel.
+
+    What is finer than a voxel cannot be drawn, so it is no error; an axis of one voxel is no axis.
+
+    >>> surface_tolerance((64, 64, 20), (0.5, 0.5, 5.0)), surface_tolerance((64, 64, 1), (2.0, 3.0, 0.1))
+    (1.0, 2.0)
+    """
+    return max(1.0, min((step for n, step in zip(shape, spacing, strict=True) if n > 1), default=1.0))
+
+
 def segmentation_case(
-    predicted: NDArray[Any], truth: NDArray[Any], labels: Mapping[int, str], spacing: Sequence[float]
+    predicted: NDArray[Any],
+    truth: NDArray[Any],
+    labels: Mapping[int, str],
+    spacing: Sequence[float],
+    *,
+    tolerance: float | Mapping[str, float] | None = None,
+    threads: int | None = None,
 ) -> dict[str, dict[str, float]]:
     """Judge one case.
 
@@ -54,11 +71,14 @@ def segmentation_case(
     predicted, truth : label maps (x, y, z) on one grid; 0 is the background.
     labels : value -> name of the structures to judge; other values count as background.
     spacing : mm between voxel centres along x, y, z.
+    tolerance : mm by which a surface may be off for "surface_dice", one for all structures or by name; None takes
+        ``surface_tolerance``.
+    threads : that work at once; None takes all cores.
 
     Returns
     -------
-    label name -> "dice", "iou", "sensitivity", "precision" (0 to 1), "hausdorff_95", "average_surface_distance" (mm),
-    "volume", "true_volume", "volume_error" (predicted minus true), all three in ml.
+    label name -> "dice", "iou", "sensitivity", "precision", "surface_dice" (0 to 1), "hausdorff_95",
+    "average_surface_distance" (mm), "volume", "true_volume", "volume_error" (predicted minus true), all three in ml.
 
     Raises
     ------
@@ -69,11 +89,12 @@ def segmentation_case(
     _check_names(labels.values())
     voxel = math.prod(spacing) / 1000.0
     diagonal = image_diagonal(truth.shape, spacing)
+    usual = surface_tolerance(truth.shape, spacing)
     rows = {}
-    for value, name in labels.items():
-        ours, theirs = predicted == value, truth == value
-        found, real, shared = (int(np.count_nonzero(mask)) for mask in (ours, theirs, ours & theirs))
-        distances = None if found == 0 or real == 0 else surface_distances(ours, theirs, spacing)
+    compared = compare_labels(predicted, truth, list(labels), spacing, threads)
+    for name, each in zip(labels.values(), compared, strict=True):
+        found, real, shared, distances = each.found, each.real, each.shared, each.distances
+        allowed = tolerance.get(name, usual) if isinstance(tolerance, Mapping) else tolerance
         nothing = found == 0 and real == 0
         worst = 0.0 if nothing else diagonal
         rows[name] = {
@@ -81,6 +102,9 @@ def segmentation_case(
             "iou": 1.0 if nothing else shared / (found + real - shared),
             "sensitivity": 1.0 if nothing else shared / max(real, 1),
             "precision": 1.0 if nothing else shared / max(found, 1),
+            "surface_dice": float(nothing)
+            if distances is None
+            else distances.dice(usual if allowed is None else allowed),
             "hausdorff_95": worst if distances is None else distances.hausdorff(95.0),
             "average_surface_distance": worst if distances is None else distances.average(),
             "volume": found * voxel,
@@ -116,6 +140,7 @@ def segmentation_metrics(
     resamples: int = 2000,
     seed: int | np.random.Generator = 0,
     failed: Sequence[bool] | None = None,
+    averaged: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Average the cases' rows over the cohort.
 
@@ -126,10 +151,11 @@ def segmentation_metrics(
     subjects : (n,) whom each case comes from.
     resamples, seed : of the bootstrap over subjects.
     failed : (n,) which cases failed, to be counted.
+    averaged : labels that "mean" is the mean of; None takes all.
 
     Returns
     -------
-    metric -> label -> figure, and under "mean" the average over labels. Beside the metrics of a case, which are
+    metric -> label -> figure, and under "mean" the average over (``averaged``) labels. Beside the metrics of a case, which are
     averaged over cases, there is "absolute_volume_error" (ml). Counts "cases", "subjects", "failed".
 
     Raises
@@ -159,7 +185,7 @@ def segmentation_metrics(
     result: dict[str, Any] = {}
     for metric in dict.fromkeys(name for name, _ in columns):
         by_label = {label: columns[metric, label] for label in labels}
-        by_label[MEAN] = np.mean(list(by_label.values()), axis=0)
+        by_label[MEAN] = np.mean([by_label[label] for label in averaged or labels], axis=0)
         result[metric] = _figures(by_label, names, resamples, seed)
     result.update(cases=len(rows), subjects=len(np.unique(names)), failed=int(sum(failed or ())))
     return result

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from voxtempo.augment.transform import Image, Label, Params, Transform, transform
-from voxtempo.augment.warp import warp_rows
+from voxtempo.augment.warp import take_nearest, warp_rows
 
 ONE_TO_ONE = 0.4
 THICK = 3.0
@@ -107,7 +107,7 @@ class Spatial(Transform):
         rows = np.ascontiguousarray(image, dtype=np.float32).reshape(image.shape[0], -1)
         rows.flags.writeable = False
         out = np.empty((image.shape[0], *size, image.shape[4]), np.float32)
-        nearest = np.empty(0 if label is None else int(size.prod()), np.int64)
+        nearest = np.empty(0 if label is None else int(size.prod()), np.uint32)
         warp_rows(
             rows,
             shape,
@@ -120,7 +120,11 @@ class Spatial(Transform):
             out.reshape(image.shape[0], -1),
             nearest,
         )
-        return out, None if label is None else np.take(label.reshape(-1), nearest).reshape(*size)
+        if label is None:
+            return out, None
+        moved = np.empty(size, label.dtype)
+        take_nearest(label.reshape(-1), nearest, moved.reshape(-1))
+        return out, moved
 
     def reach(self, size: Sequence[int], spacing: Sequence[float]) -> tuple[int, int, int]:
         """Return how many voxels to read around a patch of ``size`` so that no draw looks beyond what was read."""

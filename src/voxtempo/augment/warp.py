@@ -29,11 +29,6 @@ def _spline(position: float) -> tuple[int, float, float, float, float]:
     )
 
 
-@njit(nogil=True, cache=True, inline="always")
-def _clamp(position: float, last: int) -> float:
-    return min(max(position, 0.0), float(last))
-
-
 @njit(nogil=True, cache=True, error_model="numpy")
 def warp_rows(
     image: NDArray[np.float32],
@@ -45,7 +40,7 @@ def warp_rows(
     rate: NDArray[np.float64],
     size: NDArray[np.int64],
     out: NDArray[np.float32],
-    nearest: NDArray[np.int64],
+    nearest: NDArray[np.uint32],
 ) -> None:
     """Fill ``out`` with ``image`` seen through ``input voxel = matrix @ output voxel + offset + spline``.
 
@@ -61,71 +56,137 @@ def warp_rows(
     out : (t, X * Y * Z * c), written.
     nearest : (X * Y * Z,), written: index of the nearest input voxel, for labels; length 0 for none.
     """
-    nx, ny, nz = shape[0], shape[1], shape[2]
     depth = size[2]
-    elastic = knots.shape[0] > 0
-    labelled = nearest.shape[0] > 0
-    gy, gz = knots.shape[1], knots.shape[2]
-    plane = np.zeros((gy, gz, 3))
-    line = np.zeros((gz, 3))
+    elastic = len(knots) > 0
+    # With the directions first, what is contracted lies side by side in memory.
+    gx, gy, gz = knots.shape[:3]
+    solid = knots.transpose(3, 0, 1, 2).copy().reshape(3, gx, gy * gz)
+    plane = np.zeros((3, gy * gz))
+    planes = plane.reshape(3, gy, gz)
+    line = np.zeros((3, gz))
     first = np.zeros(depth, np.int64)
-    weight = np.zeros((depth, 4))
+    weight = np.zeros((4, depth))
     for k in range(depth):
-        first[k], weight[k, 0], weight[k, 1], weight[k, 2], weight[k, 3] = _spline(k * rate[2])
-    base = np.empty(depth, np.int64)
-    dx = np.empty(depth, np.int64)
-    dy = np.empty(depth, np.int64)
-    dz = np.empty(depth, np.int64)
-    fx = np.empty(depth, np.float32)
-    fy = np.empty(depth, np.float32)
-    fz = np.empty(depth, np.float32)
+        first[k], weight[0, k], weight[1, k], weight[2, k], weight[3, k] = _spline(k * rate[2])
+    spans = np.searchsorted(first, np.arange(first[-1] + 2))
+    position = np.empty((3, depth))
+    corner = np.empty(depth, np.uint32)
+    step = np.empty((3, depth), np.uint32)
+    share = np.empty((3, depth), np.float32)
     for i in range(size[0]):
         if elastic:
             g, a, b, c, d = _spline(i * rate[0])
-            for p in range(gy):
-                for q in range(gz):
-                    for n in range(3):
-                        near = a * knots[g, p, q, n] + b * knots[g + 1, p, q, n]
-                        plane[p, q, n] = near + c * knots[g + 2, p, q, n] + d * knots[g + 3, p, q, n]
+            for n in range(3):
+                _contract(solid[n, g : g + 4], a, b, c, d, plane[n])
         for j in range(size[1]):
             if elastic:
                 g, a, b, c, d = _spline(j * rate[1])
-                for q in range(gz):
-                    for n in range(3):
-                        near = a * plane[g, q, n] + b * plane[g + 1, q, n]
-                        line[q, n] = near + c * plane[g + 2, q, n] + d * plane[g + 3, q, n]
-            row = (i * size[1] + j) * depth
-            for k in range(depth):
-                x = matrix[0, 0] * i + matrix[0, 1] * j + matrix[0, 2] * k + offset[0]
-                y = matrix[1, 0] * i + matrix[1, 1] * j + matrix[1, 2] * k + offset[1]
-                z = matrix[2, 0] * i + matrix[2, 1] * j + matrix[2, 2] * k + offset[2]
-                if elastic:
-                    g = first[k]
-                    for n in range(4):
-                        w = weight[k, n]
-                        x += w * line[g + n, 0]
-                        y += w * line[g + n, 1]
-                        z += w * line[g + n, 2]
-                x, y, z = _clamp(x, nx - 1), _clamp(y, ny - 1), _clamp(z, nz - 1)
-                ix, iy, iz = int(x), int(y), int(z)
-                base[k] = ((ix * ny + iy) * nz + iz) * channels
-                dx[k] = ny * nz * channels if ix < nx - 1 else 0
-                dy[k] = nz * channels if iy < ny - 1 else 0
-                dz[k] = channels if iz < nz - 1 else 0
-                fx[k], fy[k], fz[k] = np.float32(x - ix), np.float32(y - iy), np.float32(z - iz)
-                if labelled:
-                    nearest[row + k] = (int(x + 0.5) * ny + int(y + 0.5)) * nz + int(z + 0.5)
-            for t in range(image.shape[0]):
+                for n in range(3):
+                    _contract(planes[n, g : g + 4], a, b, c, d, line[n])
+            for n in range(3):
+                begin = matrix[n, 0] * i + matrix[n, 1] * j + offset[n]
                 for k in range(depth):
-                    for c in range(channels):
-                        o = base[k] + c
-                        v00 = image[t, o] + fz[k] * (image[t, o + dz[k]] - image[t, o])
-                        o += dy[k]
-                        v01 = image[t, o] + fz[k] * (image[t, o + dz[k]] - image[t, o])
-                        o += dx[k]
-                        v11 = image[t, o] + fz[k] * (image[t, o + dz[k]] - image[t, o])
-                        o -= dy[k]
-                        v10 = image[t, o] + fz[k] * (image[t, o + dz[k]] - image[t, o])
-                        v0 = v00 + fy[k] * (v01 - v00)
-                        v1 = v10 + fy[k] * (v11 - v10)
-                        out[t, (row + k) * channels + c] = v0 + fx[k] * (v1 - v0)
+                    position[n, k] = begin + matrix[n, 2] * k
+                if elastic:
+                    _bend(line, n, spans, weight, position)
+            row = (i * size[1] + j) * depth
+            _corners(position, shape, channels, corner, step, share, nearest, row)
+            for t in range(image.shape[0]):
+                for c in range(channels):
+                    _interpolate(image, t, c, corner, step, share, out, row * channels + c, channels)
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _contract(four: NDArray[np.float64], a: float, b: float, c: float, d: float, out: NDArray[np.float64]) -> None:
+    for n in range(len(out)):
+        out[n] = (a * four[0, n] + b * four[1, n]) + (c * four[2, n] + d * four[3, n])
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _bend(
+    line: NDArray[np.float64],
+    n: int,
+    spans: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    position: NDArray[np.float64],
+) -> None:
+    """Add the spline of one line of knots to direction ``n``, a span between two of them at a time."""
+    for g in range(len(spans) - 1):
+        a, b, c, d = line[n, g], line[n, g + 1], line[n, g + 2], line[n, g + 3]
+        for k in range(spans[g], spans[g + 1]):
+            position[n, k] += (weight[0, k] * a + weight[1, k] * b) + (weight[2, k] * c + weight[3, k] * d)
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _corners(
+    position: NDArray[np.float64],
+    shape: NDArray[np.int64],
+    channels: int,
+    corner: NDArray[np.uint32],
+    step: NDArray[np.uint32],
+    share: NDArray[np.float32],
+    nearest: NDArray[np.uint32],
+    row: int,
+) -> None:
+    """Write where each position's cell begins, the steps to its other corners, and how far along the position is."""
+    depth = len(corner)
+    labelled = len(nearest) > 0
+    for n in range(3):
+        last = shape[n] - 1
+        edge = float(last)
+        stride = np.uint32(shape[1] * shape[2] if n == 0 else shape[2] if n == 1 else 1)
+        jump = np.uint32(stride * channels)
+        for k in range(depth):
+            x = position[n, k]
+            x = x if x > 0.0 else 0.0
+            x = x if x < edge else edge
+            position[n, k] = x
+            whole = np.int32(x)
+            share[n, k] = np.float32(x - whole)
+            step[n, k] = jump if whole < last else np.uint32(0)
+            before = corner[k] if n > 0 else np.uint32(0)
+            corner[k] = before + np.uint32(whole) * jump
+        if labelled:
+            for k in range(depth):
+                before = nearest[row + k] if n > 0 else np.uint32(0)
+                nearest[row + k] = before + np.uint32(np.int32(position[n, k] + 0.5)) * stride
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _interpolate(
+    image: NDArray[np.float32],
+    t: int,
+    c: int,
+    corner: NDArray[np.uint32],
+    step: NDArray[np.uint32],
+    share: NDArray[np.float32],
+    out: NDArray[np.float32],
+    begin: int,
+    channels: int,
+) -> None:
+    """Write one channel of a row of one volume."""
+    for k in range(len(corner)):
+        dx, dy, dz = step[0, k], step[1, k], step[2, k]
+        fx, fy, fz = share[0, k], share[1, k], share[2, k]
+        o = corner[k] + np.uint32(c)
+        v = image[t, o]
+        v00 = v + fz * (image[t, o + dz] - v)
+        o += dy
+        v = image[t, o]
+        v01 = v + fz * (image[t, o + dz] - v)
+        o += dx
+        v = image[t, o]
+        v11 = v + fz * (image[t, o + dz] - v)
+        o -= dy
+        v = image[t, o]
+        v10 = v + fz * (image[t, o + dz] - v)
+        v0 = v00 + fy * (v01 - v00)
+        v1 = v10 + fy * (v11 - v10)
+        out[t, begin + k * channels] = v0 + fx * (v1 - v0)
+
+
+@njit(nogil=True, cache=True)
+def take_nearest(label: NDArray[np.generic], nearest: NDArray[np.uint32], out: NDArray[np.generic]) -> None:
+    """Fill ``out`` (n,) with the labels at ``nearest``; numpy's own ``take`` makes a copy of such an index first."""
+    for n in range(len(nearest)):
+        out[n] = label[nearest[n]]

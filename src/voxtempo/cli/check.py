@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from voxtempo import cohort as room
     from voxtempo.cli.console import Console
     from voxtempo.errors import StudyError, VoxTempoError
+    from voxtempo.inference.postprocess import check_operations
     from voxtempo.learning.choices import check_choices, check_fit
     from voxtempo.learning.window_choices import leave_out_events
     from voxtempo.networks.local_weights import refuse_unusable
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     study = room.load_study(args.study, args.overrides)
     cohort = room.build_cohort(study)
     geometry = room.check_geometry(cohort, args.workers)
-    choices = check_choices(study, cohort)
+    choices = (*check_choices(study, cohort), *check_operations(study, cohort))
     problems = [*cohort.problems, *geometry.problems, *choices]
     if study.network.name is not None:
         try:

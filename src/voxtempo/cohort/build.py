@@ -67,7 +67,8 @@ def build_cohort(study: Study) -> Cohort:
     if section.target.mask is None and section.target.events is None:
         cases = with_targets(study, cases, problems)
         flow.append(("with known truth", len(cases), len({case.subject for case in cases})))
-    cohort = Cohort(tuple(cases), series=section.series, others=section.target.others == "background", flow=tuple(flow))
+    others, ignore = section.target.others == "background", section.target.ignore
+    cohort = Cohort(tuple(cases), others=others, ignore=ignore, series=section.series, flow=tuple(flow))
     cohort = with_classes(study, cohort, problems)
     if section.target.shuffle is not None:
         cohort = shuffle_truth(cohort, section.target.shuffle)

@@ -66,6 +66,7 @@ class Cohort:
     classes : the class names in order (classify).
     labels : label value -> name (segment).
     others : whether label values that ``labels`` does not name are background (else they are an error).
+    ignore : label value of voxels that count nowhere, or None.
     series : which DICOM series of a folder is meant (its number or UID).
     flow : how the cases came to be, step by step: (step, cases, subjects) that were left after it.
     problems : what was noticed on the way.
@@ -75,6 +76,7 @@ class Cohort:
     classes: tuple[str, ...] = ()
     labels: Mapping[int, str] = field(default_factory=dict)
     others: bool = False
+    ignore: int | None = None
     series: str | None = None
     flow: tuple[tuple[str, int, int], ...] = ()
     problems: tuple[Problem, ...] = ()

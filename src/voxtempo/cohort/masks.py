@@ -1,4 +1,7 @@
-"""What label maps really hold: values nobody named, named labels that never occur, maps that are empty."""
+"""What label maps really hold: values nobody named, named labels that never occur, maps that are empty.
+
+The value of voxels that the study ignores is no label.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ def census_labels(cohort: Cohort, workers: int = 2) -> dict[int, str]:
     CohortError : every map is empty or unreadable, or there are more values than a label map plausibly has.
     """
     facts, errors = gather((case.mask for case in cohort if case.mask is not None), "labels-1", count_labels, workers)
-    values = sorted({int(value) for fact in facts.values() for value in fact["labels"]})
+    values = sorted({int(value) for fact in facts.values() for value in fact["labels"]} - {cohort.ignore})
     if not values:
         reason = next(iter(errors.values()), "every label map is empty.")
         raise CohortError(f"cohort.target.mask: no label to learn was found: {reason}")
@@ -52,7 +55,7 @@ def check_masks(cohort: Cohort, workers: int = 2, progress: Progress | None = No
     facts, errors = gather(masks.values(), "labels-1", count_labels, workers, progress)
     problems = [Problem("error", "mask", message) for message in errors.values()]
     held = {
-        case_id: {int(value): n for value, n in facts[path]["labels"].items()}
+        case_id: {int(value): n for value, n in facts[path]["labels"].items() if int(value) != cohort.ignore}
         for case_id, path in masks.items()
         if path in facts
     }

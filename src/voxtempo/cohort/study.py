@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from voxtempo.cohort.regions import written_labels
+
 Task = Literal["classify", "regress", "segment"]
 
 
@@ -55,6 +57,15 @@ class Target(Section):
     others: Literal["refuse", "background"] = Field(
         default="refuse", description="what label values that 'labels' does not name are: an error, or background"
     )
+    ignore: int | None = Field(
+        default=None, ge=1, description="label value of voxels that count neither in the loss nor in the figures"
+    )
+    regions: dict[str, list[int]] | None = Field(
+        default=None,
+        min_length=1,
+        description="name -> label values: what is learned instead of the labels, one yes or no a voxel and region, so that "
+        "regions may overlap; the label map is written in this order, later regions over earlier ones",
+    )
     events: str | None = Field(
         default=None, description="template of the events table (onset, duration, ...), or 'auto' in a BIDS cohort"
     )
@@ -75,7 +86,30 @@ class Target(Section):
             raise ValueError("two labels share one name")
         if self.labels is not None and "mean" in self.labels.values():
             raise ValueError("no label can be called 'mean': results use that name for the average over labels")
+        if self.mask is None and (self.ignore is not None or self.regions is not None):
+            raise ValueError("'ignore' and 'regions' are about the values of a label map: they need 'mask'")
+        if self.labels is not None and self.ignore in self.labels:
+            raise ValueError(f"'ignore: {self.ignore}' is a value that 'labels' names ({self.labels[self.ignore]})")
+        if self.regions is not None:
+            self._check_regions(self.regions)
         return self
+
+    def _check_regions(self, regions: dict[str, list[int]]) -> None:
+        if self.labels is None:
+            raise ValueError("'regions' are made of labels: name those with 'labels'")
+        if "mean" in regions:
+            raise ValueError("no region can be called 'mean': results use that name for the average over regions")
+        held = {value for values in regions.values() for value in values}
+        if unknown := sorted(held - set(self.labels)):
+            raise ValueError(f"'regions' holds {unknown}, which 'labels' does not name")
+        if left := sorted(set(self.labels) - held):
+            raise ValueError(
+                f"no region holds {left}, so the network could never find it: leave it out of 'labels' too"
+            )
+        for value, name in self.labels.items():
+            if name in regions and set(regions[name]) != {value}:
+                raise ValueError(f"'{name}' is a label and a region that holds others too: give one another name")
+        written_labels(regions)
 
 
 class CohortSection(Section):
@@ -282,7 +316,9 @@ class Train(Section):
     loss: NamedItem | None = Field(default=None, description="a registered loss (planned by the task)")
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="share of each label spread over all classes")
     class_weights: Literal["balanced", "none"] | dict[str, float] = Field(
-        default="none", description="weight of each class in the loss of a classifier"
+        default="none",
+        description="weight of each class (label, region) in the loss; balanced: every class, or every label with the "
+        "background, weighs the same in sum over the training samples or voxels",
     )
     dropout: float | None = Field(default=None, ge=0, lt=1, description="before the head's last layer (planned)")
     select_voxels: int | None = Field(
@@ -309,6 +345,11 @@ class Evaluate(Section):
     intervals: int = Field(default=2000, ge=100, description="bootstrap resamples of subjects")
     subgroups: list[str] = Field(default_factory=list, description="columns to report separately")
     overlap: float = Field(default=0.5, ge=0, lt=1, description="overlap of patches when a whole scan is predicted")
+    postprocess: Literal["none", "auto"] | list[NamedItem] = Field(
+        default="none",
+        description="what is done to predicted label maps: operations in order, or auto: those that prove themselves on the "
+        "validation cases",
+    )
 
 
 def _sample(value: Any) -> Any:
@@ -353,6 +394,8 @@ class Study(Section):
             raise ValueError("'train.select_voxels' works with registered networks, not with 'network.python'")
         if self.evaluate.windows != "mean" and self.task == "segment":
             raise ValueError("'evaluate.windows' joins the answers of windows; label maps are stitched")
+        if self.evaluate.postprocess != "none" and self.task != "segment":
+            raise ValueError("'evaluate.postprocess' is for label maps ('task: segment')")
         if self.evaluate.windows == "vote" and self.task != "classify":
             raise ValueError("'evaluate.windows: vote' is for 'task: classify'; values are averaged ('mean')")
         if self.evaluate.by == "subject" and (self.task == "segment" or self.cohort.target.events is not None):

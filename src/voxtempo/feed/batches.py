@@ -40,6 +40,16 @@ def as_input(image: NDArray[np.float32], kind: str) -> NDArray[np.float32]:
     return image[0, :, :, 0]
 
 
+def _placed(
+    batch: NDArray[Any] | None, sample: NDArray[Any], number: int, count: int, dtype: Any = np.float32
+) -> NDArray[Any]:
+    """Return the batch of ``count`` samples, made for the first of them, with this one in its place."""
+    if batch is None:
+        batch = np.empty((count, *sample.shape), dtype)
+    batch[number] = sample
+    return batch
+
+
 class Batches:
     """The samples of some cases, batched.
 
@@ -135,16 +145,22 @@ class Batches:
         return order
 
     def _make(self, places: Sequence[tuple[int, Position]], generators: list[np.random.Generator] | None) -> Batch:
-        images, labels = [], []
+        # Samples are copied one by one into the batch, so that each is made in the memory of the one before.
+        images: NDArray[np.float32] | None = None
+        labels: NDArray[np.int32] | None = None
+        labelled = 0
         for number, (case_index, position) in enumerate(places):
             case = self.cases[case_index]
             image, label = self._sample(case, position, None if generators is None else generators[number])
-            images.append(as_input(self.sampler.finish(image), self.kind))
-            if label is not None:
-                labels.append(label[:, :, 0] if self.kind == "slice" else label)
+            images = _placed(images, as_input(self.sampler.finish(image), self.kind), number, len(places))
+            if label is not None and self.task == "segment":
+                label = label[:, :, 0] if self.kind == "slice" else label
+                labels = _placed(labels, label, number, len(places), np.int32)
+                labelled += 1
+        assert images is not None
         target: NDArray[Any] | None = None
         if self.task == "segment":
-            target = np.stack(labels).astype(np.int32) if len(labels) == len(places) else None
+            target = labels if labelled == len(places) else None
         elif all(position.target is not None for _, position in places):
             values = [position.target for _, position in places]
             target = (
@@ -152,7 +168,7 @@ class Batches:
                 if self.task == "classify"
                 else np.asarray(values, dtype=np.float32)[:, None]
             )
-        return Batch(np.stack(images), target, tuple(places))
+        return Batch(images, target, tuple(places))
 
     def _sample(
         self, case: FeedCase, position: Position, rng: np.random.Generator | None

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from voxtempo.feed.source import FeedCase, read_box
+from voxtempo.feed.source import FeedCase, read_box, read_labels
 
 Box = tuple[int, int, int]
 
@@ -60,7 +60,7 @@ class Sampler(ABC):
         image = read_box(case.image, self.with_spare(case, position, spare), start, size)
         if case.mask is None:
             return image, None
-        return image, read_box(case.mask, (0,), start, size)[0, ..., 0].astype(np.int32)
+        return image, read_labels(case.mask, start, size)
 
     def with_spare(self, case: FeedCase, position: Position, spare: int) -> tuple[int, ...]:
         """Return the frames of a position with ``spare`` more before and after: the first and the last again."""

@@ -106,14 +106,33 @@ def read_box(
     """
     if not frames or min(frames) < 0 or max(frames) >= voxels.shape[0]:
         raise IndexError(f"volumes {list(frames)} of a series of {voxels.shape[0]}")
-    inside, placed = [], []
-    for begin, length, limit in zip(start, size, voxels.shape[1:4], strict=True):
-        low, high = max(begin, 0), min(begin + length, limit)
-        inside.append(slice(low, max(low, high)))
-        placed.append(slice(low - begin, max(low, high) - begin))
-    piece = voxels.read(frames, (inside[0], inside[1], inside[2]))
+    inside, placed = _clipped(start, size, voxels.shape[1:4])
+    piece = voxels.read(frames, inside)
     if piece.shape[1:4] == tuple(size):
         return piece
     whole = np.full((len(frames), *size, voxels.shape[4]), fill, dtype=np.float32)
     whole[(slice(None), *placed)] = piece
     return whole
+
+
+def read_labels(voxels: Voxels, start: Sequence[int], size: Sequence[int]) -> NDArray[np.int32]:
+    """Return the box (x, y, z) of a label map (1, x, y, z, 1), as stored but int32; outside the array is 0."""
+    inside, placed = _clipped(start, size, voxels.shape[1:4])
+    piece = voxels.array[(0, *inside, 0)]
+    if piece.shape == tuple(size):
+        return piece.astype(np.int32)
+    whole = np.zeros(size, np.int32)
+    whole[placed] = piece
+    return whole
+
+
+def _clipped(
+    start: Sequence[int], size: Sequence[int], limits: Sequence[int]
+) -> tuple[tuple[slice, slice, slice], tuple[slice, slice, slice]]:
+    """Return the part of an array that a box covers, and where in the box it belongs."""
+    inside, placed = [], []
+    for begin, length, limit in zip(start, size, limits, strict=True):
+        low, high = max(begin, 0), min(begin + length, limit)
+        inside.append(slice(low, max(low, high)))
+        placed.append(slice(low - begin, max(low, high) - begin))
+    return (inside[0], inside[1], inside[2]), (placed[0], placed[1], placed[2])

@@ -18,7 +18,7 @@ class Answer:
     case : id.
     units : row of the predictions -> probabilities (classes,) or value (1,), averaged over samples (classify, regress).
     targets : row -> encoded truth, or None.
-    probabilities : (x, y, z, labels + 1) on the prepared grid (segment), else None.
+    probabilities : (x, y, z, labels + 1) or (x, y, z, regions) on the prepared grid (segment), else None.
     course : for series, window by window: (seconds of the window's middle, its answer), else empty.
     """
 

@@ -15,8 +15,6 @@ from voxtempo.assess import (
     classification_metrics,
     regression_baseline,
     regression_metrics,
-    segmentation_case,
-    segmentation_failure,
     segmentation_metrics,
     subgroup_metrics,
 )
@@ -26,6 +24,7 @@ from voxtempo.errors import VoxTempoError
 from voxtempo.inference.answer import Answer
 from voxtempo.inference.native import native_label_map
 from voxtempo.inference.predictor import Predictor
+from voxtempo.inference.structures import fail_structures, judge_structures
 from voxtempo.learning.cases import event_unit, feed_case
 from voxtempo.learning.tasks import ClassifyTask, LearningTask, RegressTask, SegmentTask
 from voxtempo.prepare import PreparedCase
@@ -37,7 +36,7 @@ Look = Callable[[Case, Answer, "Scan | None"], None]
 
 @dataclass(frozen=True)
 class Judged:
-    """Rows of ``predictions.csv`` for some cases and, for segmentation, each row's figures by label."""
+    """Rows of ``predictions.csv`` for some cases and, for segmentation, each row's figures by label (or region)."""
 
     rows: tuple[Row, ...]
     by_label: tuple[dict[str, dict[str, float]], ...] = field(default=())
@@ -71,7 +70,7 @@ def judge(
         try:
             answer = predictor.answer(feed_case(case, prepared[case.id], task))
             judged += (
-                _segment(case, answer, prepared[case.id], task, role, look)
+                _segment(case, answer, prepared[case.id], predictor, task, role, look)
                 if isinstance(task, SegmentTask)
                 else _tell(case, answer, task, role)
             )
@@ -111,13 +110,21 @@ def _tell(case: Case, answer: Answer, task: LearningTask, role: str) -> Judged:
 
 
 def _segment(
-    case: Case, answer: Answer, prepared: PreparedCase, task: SegmentTask, role: str, look: Look | None
+    case: Case,
+    answer: Answer,
+    prepared: PreparedCase,
+    predictor: Predictor,
+    task: SegmentTask,
+    role: str,
+    look: Look | None,
 ) -> Judged:
     assert answer.probabilities is not None
     assert case.mask is not None
-    labels = native_label_map(answer.probabilities, prepared.image.geometry, prepared.native, task, case.id)
+    labels = native_label_map(
+        answer.probabilities, prepared.image.geometry, prepared.native, task, case.id, predictor.operations
+    )
     truth = read_scan(case.mask, kind="label").volume()
-    figures = segmentation_case(labels.volume(), truth, task.labels, prepared.native.spacing)
+    figures = judge_structures(labels.volume(), truth, task, prepared.native.spacing)
     if look is not None:
         look(case, answer, labels)
     return Judged((_row(case.id, case, role, str(case.mask)) | _flat(figures),), (figures,))
@@ -131,8 +138,7 @@ def _failed(case: Case, task: LearningTask, role: str, why: str) -> Judged:
     """Return the rows of a case that gave no answer: the worst one."""
     if isinstance(task, SegmentTask):
         assert case.mask is not None
-        truth = read_scan(case.mask, kind="label")
-        figures = segmentation_failure(task.labels, truth.geometry.shape, truth.geometry.spacing, truth.volume())
+        figures = fail_structures(read_scan(case.mask, kind="label"), task)
         return Judged((_row(case.id, case, role, str(case.mask), why) | _flat(figures),), (figures,))
     rows = []
     for unit, truth_value in _truths(case):
@@ -159,7 +165,7 @@ def metrics_of(judged: Judged, task: LearningTask, study: Study, by: str = "case
     groups = [row["group"] for row in rows]
     if isinstance(task, SegmentTask):
         failed = [row["status"] != "ok" for row in rows]
-        return segmentation_metrics(judged.by_label, groups, failed=failed, **settings)
+        return segmentation_metrics(judged.by_label, groups, failed=failed, averaged=task.averaged, **settings)
     answers = _answers(rows, task)
     truth: Any = [row["truth"] for row in rows]
     if by == "subject":

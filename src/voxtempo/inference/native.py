@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from voxtempo.inference.postprocess import Operation, thresholds_of
 from voxtempo.learning.tasks import SegmentTask
 from voxtempo.prepare import to_native
 from voxtempo.scans import Geometry, Scan
 
 
 def native_label_map(
-    probabilities: NDArray[np.float32], prepared: Geometry, native: Geometry, task: SegmentTask, source: str = ""
+    probabilities: NDArray[np.float32],
+    prepared: Geometry,
+    native: Geometry,
+    task: SegmentTask,
+    source: str = "",
+    operations: Sequence[Operation] = (),
 ) -> Scan:
     """Return the label map on the native grid, with the label values of the study.
 
@@ -19,25 +27,31 @@ def native_label_map(
 
     Parameters
     ----------
-    probabilities : (x, y, z, labels + 1) on the prepared grid, the background first.
+    probabilities : (x, y, z, labels + 1) on the prepared grid, the background first, or (x, y, z, regions).
     prepared, native : the two grids.
     task : names the label values.
+    operations : what is done to the label map, in order.
     """
-    chosen = _native(probabilities, prepared, native, source).data.argmax(axis=-1)
+    scan = _native(probabilities, prepared, native, task, source)
+    chosen = task.judged(scan.data[0], thresholds_of(operations, task))
     values = task.values
     labels = values.astype(np.min_scalar_type(int(values.max())))[chosen]
-    return Scan(labels[..., None], native, kind="label", channels=("label",), source=source)
+    for each in operations:
+        labels = each.apply(labels, task, native.spacing)
+    return Scan(labels[None, ..., None], native, kind="label", channels=("label",), source=source)
 
 
 def native_probabilities(
     probabilities: NDArray[np.float32], prepared: Geometry, native: Geometry, task: SegmentTask, source: str = ""
 ) -> Scan:
-    """Return the probability of each label (without the background) on the native grid, a channel each."""
-    scan = _native(probabilities, prepared, native, source)
-    names = tuple(task.labels[int(value)] for value in task.values[1:])
-    return Scan(scan.data[..., 1:], native, channels=names, source=source)
+    """Return the probability of each label (without the background) or region on the native grid, a channel each."""
+    scan = _native(probabilities, prepared, native, task, source)
+    names = tuple(filter(None, task.outputs))
+    return Scan(scan.data[..., -len(names) :], native, channels=names, source=source)
 
 
-def _native(probabilities: NDArray[np.float32], prepared: Geometry, native: Geometry, source: str) -> Scan:
-    fill = (1.0, *([0.0] * (probabilities.shape[-1] - 1)))
+def _native(
+    probabilities: NDArray[np.float32], prepared: Geometry, native: Geometry, task: SegmentTask, source: str
+) -> Scan:
+    fill = tuple(float(name == "") for name in task.outputs)
     return to_native(Scan(probabilities[None], prepared, source=source), native, fill=fill)

@@ -13,6 +13,7 @@ from voxtempo.cohort.study import Study
 from voxtempo.feed import Batches, FeedCase, Position, Sampler, WindowSampler, make_sampler
 from voxtempo.feed.batches import as_input
 from voxtempo.inference.answer import Answer
+from voxtempo.inference.postprocess import Operation
 from voxtempo.inference.windows import join_windows
 from voxtempo.learning.attention_pooling import AttentionPooling, describer
 from voxtempo.learning.fit import predict_full
@@ -32,6 +33,7 @@ class Predictor:
     recipes : of each model, in the same order. Models of one study share shape and classes.
     study : complete.
     poolings : of each model where the study joins windows by learned weights, else empty.
+    operations : what is done to label maps on their way to the native grid (segment).
     """
 
     def __init__(
@@ -40,9 +42,12 @@ class Predictor:
         recipes: Sequence[Recipe],
         study: Study,
         poolings: Sequence[AttentionPooling] = (),
+        operations: Sequence[Operation] = (),
     ) -> None:
         self.models = tuple(models)
         self.poolings = tuple(poolings)
+        self.operations = tuple(operations)
+        self.recipes = tuple(recipes)
         self.recipe = recipes[0]
         self.tasks: tuple[LearningTask, ...] = tuple(recipe.learning_task for recipe in recipes)
         self.study = study
@@ -51,6 +56,10 @@ class Predictor:
     def task(self) -> LearningTask:
         """The task (classes and labels are the same for all models)."""
         return self.tasks[0]
+
+    def with_operations(self, operations: Sequence[Operation]) -> Predictor:
+        """Return the same network(s) with these operations on label maps."""
+        return Predictor(self.models, self.recipes, self.study, self.poolings, operations)
 
     def sampler(self, case: FeedCase) -> Sampler:
         """Return the sampler that covers a case as the study wants it."""
@@ -145,7 +154,7 @@ class Predictor:
         return list(zip(mean, np.stack(scores, axis=1) if scores else [None] * len(mean), strict=True))
 
     def _stitch(self, case: FeedCase, sampler: Sampler) -> Probabilities:
-        """Return (x, y, z, labels + 1): overlapping patches weighted by a Gaussian of their centre's distance."""
+        """Return (x, y, z, outputs): overlapping patches weighted by a Gaussian of their centre's distance."""
         assert self.study.sample is not None
         shape = case.image.shape[1:4]
         total = np.zeros((*shape, self.task.head.outputs), dtype=np.float32)

@@ -10,17 +10,18 @@ from typing import Any
 from voxtempo.cohort import load_study
 from voxtempo.cohort.study import Study
 from voxtempo.errors import RunError, StudyError
+from voxtempo.inference.postprocess import Operation, read_operations
 from voxtempo.inference.predictor import Predictor
 from voxtempo.learning import backend
 from voxtempo.learning.attention_pooling import AttentionPooling
 from voxtempo.learning.recipe import Recipe
-from voxtempo.learning.tasks import LearningTask
+from voxtempo.learning.tasks import LearningTask, SegmentTask
 from voxtempo.learning.weights import read_weights
 from voxtempo.prepare import Step, build_steps
 from voxtempo.scans import content_hash
 
 STUDY, NETWORK, WEIGHTS, MANIFEST = "study.yaml", "network.json", "weights.safetensors", "manifest.json"
-POOLING, PREPARE = "pooling.safetensors", "prepare.json"
+POOLING, PREPARE, POSTPROCESS = "pooling.safetensors", "prepare.json", "postprocess.json"
 
 
 class Run:
@@ -93,6 +94,11 @@ class Run:
         """The preparation that the networks expect."""
         return build_steps(self.study.prepare or [])
 
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """What is done to predicted label maps, as the run's ``postprocess.json`` says."""
+        return operations_in(self.folder, self.task)
+
     def refuse_changed_files(self) -> None:
         """Raise a ``RunError`` where a file that the preparation needs beside the scans (an atlas) is no longer the same."""
         path = self.folder / PREPARE
@@ -125,7 +131,20 @@ class Run:
             models.append(_load(member, recipe))
             if self.study.evaluate.windows == "attention":
                 poolings.append(AttentionPooling.load(member / POOLING))
-        return Predictor(models, self.recipes, self.study, poolings)
+        return Predictor(models, self.recipes, self.study, poolings, self.operations)
+
+
+def operations_in(folder: Path, task: LearningTask) -> tuple[Operation, ...]:
+    """Return the operations on label maps that a folder records; none where it has no such record.
+
+    Raises
+    ------
+    RunError : the record is damaged.
+    """
+    try:
+        return read_operations(folder / POSTPROCESS, task) if isinstance(task, SegmentTask) else ()
+    except RunError as error:
+        raise RunError(f"{error}{_RESTORE}") from None
 
 
 def _load(member: Path, recipe: Recipe) -> Any:

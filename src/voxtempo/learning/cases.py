@@ -7,6 +7,7 @@ import numpy as np
 from voxtempo.cohort.case import Case
 from voxtempo.errors import CohortError
 from voxtempo.feed import FeedCase, FeedEvent, Voxels
+from voxtempo.learning.losses.labels import IGNORED
 from voxtempo.learning.tasks import LearningTask, SegmentTask
 from voxtempo.prepare import PreparedCase
 from voxtempo.scans import CachedScan
@@ -51,7 +52,7 @@ def _voxels(scan: CachedScan) -> Voxels:
 
 
 def _label_indices(case: Case, mask: CachedScan, task: SegmentTask) -> Voxels:
-    """Return the label map with values 0 to k in the order of the network's outputs."""
+    """Return the label map with values 0 to k, the places in ``task.values``, and -1 for what is ignored."""
     values = task.values
     if np.array_equal(values, np.arange(len(values))):
         # Already in order: stays on disk. A glance makes sure that nothing unnamed is in it.
@@ -59,12 +60,15 @@ def _label_indices(case: Case, mask: CachedScan, task: SegmentTask) -> Voxels:
         if highest < len(values):
             return _voxels(mask)
     found = np.unique(mask.array)
-    unknown = sorted(set(found.tolist()) - set(values.tolist()))
+    unknown = sorted(set(found.tolist()) - {*values.tolist(), task.ignore})
     if unknown and not task.others:
         raise CohortError(
             f"{case.id}: the label map {case.mask} holds the values {unknown[:5]}, which 'cohort.target.labels' does not "
             f"name (it names {sorted(task.labels)}). Name them, or say 'others: background' beside 'labels'."
         )
-    table = np.zeros(max(int(values.max()), int(found.max())) + 1, dtype=np.uint8 if len(values) < 256 else np.uint16)
+    kind = np.int16 if task.ignore is not None else np.uint8 if len(values) < 256 else np.uint16
+    table = np.zeros(max(int(values.max()), int(found.max()), task.ignore or 0) + 1, dtype=kind)
     table[values] = np.arange(len(values))
+    if task.ignore is not None:
+        table[task.ignore] = IGNORED
     return Voxels(table[mask.array])

@@ -31,6 +31,11 @@ def check_choices(study: Study, cohort: Cohort) -> tuple[Problem, ...]:
     section = train.loss
     name, options = (section.name, section.options) if section is not None else (None, None)
     problems += _tried("train.loss", lambda: choose_loss(study.task, name, options))
+    if study.train.class_weights != "none" and not problems:
+        problems += _tried("train.class_weights", lambda: choose_loss(study.task, name, options, class_weights=(1.0,)))
+    if cohort.ignore is not None and isinstance(options, dict) and options.get("ignore") is not None:
+        message = "'cohort.target.ignore' says already what counts nowhere; remove 'ignore' from the loss."
+        problems.append(Problem("error", "train.loss", message))
     names = [*cohort.classes, *cohort.labels.values()]
     series = study.sample is not None and study.sample.window is not None
     problems += _tried("augment", lambda: build_transforms(study.augment, task=study.task, series=series, names=names))
@@ -108,16 +113,22 @@ def _refuse_options(study: Study) -> None:
 
 
 def _weights(study: Study, cohort: Cohort) -> Iterator[Problem]:
-    """Yield what is wrong with settings that only a classifier has."""
-    weights, smoothing = study.train.class_weights, study.train.label_smoothing
-    if study.task != "classify":
-        for key, given in (("class_weights", weights != "none"), ("label_smoothing", smoothing > 0)):
-            if given:
-                yield Problem("error", f"train.{key}", f"this is for 'task: classify'; remove it to {study.task}.")
+    """Yield what is wrong with the weights of classes or labels, and with smoothing, which only a classifier has."""
+    weights = study.train.class_weights
+    if study.train.label_smoothing > 0 and study.task != "classify":
+        message = f"this is for 'task: classify'; remove it to {study.task}."
+        yield Problem("error", "train.label_smoothing", message)
+    regions = study.cohort.target.regions
+    if weights != "none" and study.task == "regress":
+        yield Problem("error", "train.class_weights", "a number has no classes; remove it to regress.")
+    elif weights == "balanced" and regions is not None:
+        message = "regions overlap, so they cannot be balanced; name the weight of each, or leave it out."
+        yield Problem("error", "train.class_weights", message)
     elif isinstance(weights, dict):
-        unknown = [name for name in weights if name not in cohort.classes]
+        names = cohort.classes or tuple(regions or ("background", *cohort.labels.values()))
+        unknown = [name for name in weights if name not in names]
         if unknown:
-            message = f"there is no class {few(unknown)}. {did_you_mean(unknown[0], cohort.classes)}"
+            message = f"there is no class {few(unknown)}. {did_you_mean(unknown[0], names)}"
             yield Problem("error", "train.class_weights", message)
 
 

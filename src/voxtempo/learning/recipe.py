@@ -52,8 +52,8 @@ class Recipe:
         """The task, ready to decode."""
         return restore_task(self.task)
 
-    def build(self) -> Any:
-        """Return the network with fresh weights.
+    def build(self, supervised: bool = False) -> Any:
+        """Return the network with fresh weights; ``supervised`` for training, see ``build_network``.
 
         Raises
         ------
@@ -65,6 +65,7 @@ class Recipe:
             return build_network(
                 self.name, self.input_shape, head, self.options,
                 dropout=self.dropout, precision=self.precision, seed=self.seed, select_voxels=self.select_voxels,
+                supervised=supervised,
             )  # fmt: skip
         if self.python_sha256 != file_sha256(self.name):
             raise RunError(

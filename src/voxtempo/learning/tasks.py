@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from voxtempo.cohort import truth_of
 from voxtempo.cohort.case import Case, Cohort
+from voxtempo.cohort.regions import written_labels
 from voxtempo.cohort.study import Study
 from voxtempo.errors import CohortError
 from voxtempo.networks import Classify, Head, Regress, Segment
@@ -60,6 +61,20 @@ def softmax(logits: Logits) -> NDArray[np.float32]:
     """
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return (shifted / shifted.sum(axis=-1, keepdims=True)).astype(np.float32)
+
+
+def among(array: NDArray[Any], labels: Sequence[int]) -> NDArray[np.bool_]:
+    """Return where an array holds one of some labels; a single one is found several times faster than by ``np.isin``."""
+    return np.asarray(array == labels[0]) if len(labels) == 1 else np.isin(array, labels)
+
+
+def sigmoid(logits: Logits) -> NDArray[np.float32]:
+    """Return the logistic function.
+
+    >>> sigmoid(np.array([0.0, -1000.0], dtype=np.float32)).tolist()
+    [0.5, 0.0]
+    """
+    return (0.5 * (1 + np.tanh(0.5 * logits))).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -128,51 +143,101 @@ class RegressTask(LearningTask):
 
 @dataclass(frozen=True)
 class SegmentTask(LearningTask):
-    """One label a voxel. ``labels`` maps the file's label values to names; 0 is the background.
+    """One label a voxel, or yes or no for each of some regions that may overlap.
 
-    With ``others``, values without a name are background too; else they are an error.
+    Parameters
+    ----------
+    labels : the file's label values and their names; 0 is the background.
+    others : values without a name are background too; else they are an error.
+    regions : name -> label values, in the order in which they are written; empty where labels are learned.
+    ignore : value of voxels that count nowhere, or None.
     """
 
     labels: Mapping[int, str]
     others: bool = False
+    regions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    ignore: int | None = None
     name = "segment"
     monitor = "dice"
 
     @property
     def head(self) -> Head:
-        """A score for the background and for every label."""
-        return Segment(len(self.labels) + 1)
+        """A score for every region, or for the background and every label."""
+        return Segment(len(self.regions) or len(self.labels) + 1)
 
     @property
     def values(self) -> NDArray[np.int32]:
-        """The label values in the order of the network's outputs, the background first."""
+        """The label values in order, the background first: those of the network's outputs, unless it learns regions."""
         return np.array([0, *sorted(self.labels)], dtype=np.int32)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What each output of the network stands for; the background is ""."""
+        return tuple(self.regions) or ("", *(self.labels[int(value)] for value in self.values[1:]))
+
+    @property
+    def region_indices(self) -> tuple[tuple[int, ...], ...]:
+        """The labels of each region by their places in ``values``."""
+        return tuple(tuple(int(i) for i in np.searchsorted(self.values, sorted(r))) for r in self.regions.values())
+
+    @property
+    def structures(self) -> dict[str, tuple[int, ...]]:
+        """Name -> label values of all that is judged: the regions, and the labels that are not one of them."""
+        labels = {self.labels[value]: (value,) for value in sorted(self.labels)}
+        known = {frozenset(values) for values in self.regions.values()}
+        return {**self.regions, **{name: values for name, values in labels.items() if frozenset(values) not in known}}
+
+    @property
+    def averaged(self) -> tuple[str, ...]:
+        """The structures that headline figures are the mean of: what is learned."""
+        return tuple(self.regions) or tuple(self.structures)
 
     def encode(self, truth: Any) -> None:
         """Return nothing: the truth of a segmentation is its label map."""
         return
 
     def decode(self, logits: Logits) -> NDArray[np.float32]:
-        """Return probabilities (..., labels + 1)."""
-        return softmax(logits)
+        """Return probabilities (..., labels + 1), or (..., regions) each on its own."""
+        return sigmoid(logits) if self.regions else softmax(logits)
 
-    def judged(self, answers: NDArray[np.float32]) -> NDArray[Any]:
-        """Return the index of the most probable label a voxel."""
-        return answers.argmax(axis=-1).astype(np.uint8 if len(self.labels) < 255 else np.uint16)
+    def judged(self, answers: NDArray[np.float32], thresholds: Mapping[str, float] | None = None) -> NDArray[Any]:
+        """Return the label of each voxel by its place in ``values``.
+
+        Parameters
+        ----------
+        answers : probabilities, (..., labels + 1) or (..., regions).
+        thresholds : name -> probability between 0 and 1 above which an output is there; 0.5 where none is given. Of labels,
+            which exclude each other, the one with the largest p (1 - t) / t is taken, which is the same with one label.
+        """
+        thresholds = thresholds or {}
+        kind = np.uint8 if len(self.labels) < 255 else np.uint16
+        if not self.regions:
+            if thresholds:
+                limits = np.array([thresholds.get(name, 0.5) for name in self.outputs], dtype=np.float32)
+                answers = answers * ((1 - limits) / limits)
+            return answers.argmax(axis=-1).astype(kind)
+        labels = np.zeros(answers.shape[:-1], dtype=kind)
+        for place, (name, value) in enumerate(zip(self.regions, written_labels(self.regions), strict=True)):
+            labels[answers[..., place] > thresholds.get(name, 0.5)] = np.searchsorted(self.values, value)
+        return labels
 
     def score(self, answers: NDArray[Any], targets: NDArray[Any]) -> float:
-        """Return the mean Dice over labels, pooled over all voxels given; labels nowhere present are left out."""
+        """Return the mean Dice over labels or regions, pooled over all voxels given; what is nowhere is left out."""
+        if self.ignore is not None:
+            answers, targets = answers[targets >= 0], targets[targets >= 0]
         scores = []
-        for index in range(1, len(self.labels) + 1):
-            total = np.count_nonzero(answers == index) + np.count_nonzero(targets == index)
+        for labels in self.region_indices or [(index,) for index in range(1, len(self.labels) + 1)]:
+            ours, theirs = among(answers, labels), among(targets, labels)
+            total = np.count_nonzero(ours) + np.count_nonzero(theirs)
             if total:
-                scores.append(2 * np.count_nonzero((answers == index) & (targets == index)) / total)
+                scores.append(2 * np.count_nonzero(ours & theirs) / total)
         return float(np.mean(scores)) if scores else 1.0
 
     def as_json(self) -> dict[str, Any]:
-        """Return the label names."""
+        """Return the label names, and what is learned of them."""
         labels = {str(value): name for value, name in sorted(self.labels.items())}
-        return {"task": self.name, "labels": labels, "others": self.others}
+        regions = [{"name": name, "labels": list(values)} for name, values in self.regions.items()]
+        return {"task": self.name, "labels": labels, "others": self.others, "regions": regions, "ignore": self.ignore}
 
 
 def make_task(study: Study, cohort: Cohort, train: Sequence[Case]) -> LearningTask:
@@ -183,7 +248,8 @@ def make_task(study: Study, cohort: Cohort, train: Sequence[Case]) -> LearningTa
     CohortError : the training cases hold fewer than two classes, or a number that never changes.
     """
     if study.task == "segment":
-        return SegmentTask(dict(cohort.labels), cohort.others)
+        regions = {name: tuple(values) for name, values in (study.cohort.target.regions or {}).items()}
+        return SegmentTask(dict(cohort.labels), cohort.others, regions, cohort.ignore)
     if study.task == "classify":
         present = {truth for case in train for truth in truth_of(case)}
         if len(present) < 2:
@@ -212,4 +278,9 @@ def restore_task(record: Mapping[str, Any]) -> LearningTask:
         return ClassifyTask(tuple(record["classes"]))
     if record["task"] == "regress":
         return RegressTask(float(record["mean"]), float(record["deviation"]))
-    return SegmentTask({int(value): name for value, name in record["labels"].items()}, bool(record["others"]))
+    return SegmentTask(
+        {int(value): name for value, name in record["labels"].items()},
+        bool(record["others"]),
+        {region["name"]: tuple(region["labels"]) for region in record.get("regions", [])},
+        record.get("ignore"),
+    )

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from voxtempo.augment import build_transforms
 from voxtempo.cohort.case import Case, Cohort, Fold
 from voxtempo.cohort.study import Sample, Study
@@ -18,11 +20,12 @@ from voxtempo.learning.cases import feed_case
 from voxtempo.learning.checkpoints import Checkpoints, Progress
 from voxtempo.learning.fit import Watch, fit
 from voxtempo.learning.losses import build_loss
+from voxtempo.learning.losses.labels import IGNORED
 from voxtempo.learning.optimisers import make_optimiser
 from voxtempo.learning.recipe import Recipe, file_sha256, input_kind
 from voxtempo.learning.selection import select_voxels
 from voxtempo.learning.statistics import refresher
-from voxtempo.learning.tasks import ClassifyTask, LearningTask, make_task
+from voxtempo.learning.tasks import ClassifyTask, LearningTask, SegmentTask, make_task
 from voxtempo.learning.window_choices import keeps_time
 from voxtempo.networks import networks, resolve_precision
 from voxtempo.networks.local_weights import load_into
@@ -65,6 +68,8 @@ def train_fold(
     """
     assert study.sample is not None
     keras = backend.start(study.train.seed)
+    from voxtempo.learning.deep_supervision import to_predict, to_train
+
     train_cases, validation_cases = cohort.only(fold.train), cohort.only(fold.validation)
     task = make_task(study, cohort, train_cases)
     recipe = make_recipe(study, task, prepared[fold.train[0]])
@@ -95,9 +100,10 @@ def train_fold(
         )
 
     training = batches(train_cases, training=True)
-    model = recipe.build()
+    network = recipe.build(supervised=True)
     if study.train.select_voxels is not None:
-        select_voxels(model, batches(train_cases, training=False), study.task, study.train.select_voxels)
+        select_voxels(network, batches(train_cases, training=False), study.task, study.train.select_voxels)
+    model = to_train(network)
     model.compile(
         optimizer=make_optimiser(study.train),
         loss=_loss(study, task, training),
@@ -106,7 +112,7 @@ def train_fold(
     model.optimizer.build(model.trainable_variables)
     saved = Checkpoints(checkpoints)
     if not recipe.python and recipe.options.get("weights") and saved.restore(model) is None:
-        load_into(model, recipe.options)
+        load_into(network, recipe.options)
     keras.utils.set_random_seed(study.train.seed)
     progress = fit(
         model,
@@ -118,10 +124,11 @@ def train_fold(
         watch,
         refresher(model, batches(train_cases, training=False)),
     )
+    network = to_predict(model)
     pooling = None
     if study.evaluate.windows == "attention":
-        pooling = learn_pooling(model, task, batches(train_cases, training=False))
-    return Trained(model, recipe, progress, pooling)
+        pooling = learn_pooling(network, task, batches(train_cases, training=False))
+    return Trained(network, recipe, progress, pooling)
 
 
 def mirrored_axes(geometry: Geometry, sample: Sample) -> tuple[str, ...]:
@@ -201,6 +208,12 @@ def _loss(study: Study, task: LearningTask, train: Batches) -> Any:
             "label_smoothing": study.train.label_smoothing,
             "class_weights": _class_weights(study, task, train),
         }
+    if isinstance(task, SegmentTask):
+        planned = {
+            "class_weights": label_weights(study, task, train),
+            "ignore": IGNORED if task.ignore is not None else None,
+            "regions": task.region_indices or None,
+        }
     return build_loss(study.task, name, options, **planned)
 
 
@@ -217,3 +230,22 @@ def _class_weights(study: Study, task: ClassifyTask, train: Batches) -> list[flo
     if unknown:
         raise StudyError(f"train.class_weights names {sorted(unknown)}, but the classes are {list(task.classes)}.")
     return [wanted.get(name, 1.0) for name in task.classes]
+
+
+def label_weights(study: Study, task: SegmentTask, train: Batches) -> list[float] | None:
+    """Return a weight for each output of the network, the background first.
+
+    Balanced ones average 1 over the voxels of the training cases that count.
+    """
+    wanted = study.train.class_weights
+    if wanted == "none":
+        return None
+    names = tuple(name or "background" for name in task.outputs)
+    if wanted != "balanced":
+        return [wanted.get(name, 1.0) for name in names]
+    counts = np.zeros(len(names), dtype=np.int64)
+    for case in train.cases:
+        if case.mask is not None:
+            labels = case.mask.array[case.mask.array >= 0]
+            counts += np.bincount(labels, minlength=len(names))
+    return [float(counts.sum() / (len(names) * max(1, int(count)))) for count in counts]

@@ -48,13 +48,25 @@ def space(x: Tensor) -> tuple[int, ...]:
     return tuple(x.shape[1:-1])
 
 
-def kernel_along(sizes: tuple[int, ...], kernel: int) -> tuple[int, ...]:
+def kernel_along(sizes: tuple[int, ...], kernel: int | tuple[int, ...]) -> tuple[int, ...]:
     """Return the kernel for each axis: 1 along axes of one voxel, where the rest would only see padding.
 
     >>> kernel_along((64, 64, 1), 3)
     (3, 3, 1)
+    >>> kernel_along((64, 64, 20), (3, 3, 1))
+    (3, 3, 1)
     """
-    return tuple(1 if n == 1 else kernel for n in sizes)
+    kernels = (kernel,) * len(sizes) if isinstance(kernel, int) else kernel
+    return tuple(1 if n == 1 else k for n, k in zip(sizes, kernels, strict=True))
+
+
+def dilation_along(sizes: tuple[int, ...], dilation: int) -> tuple[int, ...]:
+    """Return the dilation for each axis: no more than reaches from the first voxel to the last.
+
+    >>> dilation_along((64, 5, 1), 6)
+    (6, 4, 1)
+    """
+    return tuple(max(1, min(dilation, n - 1)) for n in sizes)
 
 
 def stride_along(sizes: tuple[int, ...], stride: int, smallest: int = 2) -> tuple[int, ...]:
@@ -77,8 +89,18 @@ def strided(sizes: tuple[int, ...], stride: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(math.ceil(n / s) for n, s in zip(sizes, stride, strict=True))
 
 
-def conv(x: Tensor, filters: int, kernel: int = 3, stride: tuple[int, ...] | None = None, bias: bool = False) -> Tensor:
-    """Convolve with "same" padding, He-normal weights; ``stride`` has one number an axis (default: 1)."""
+def conv(
+    x: Tensor,
+    filters: int,
+    kernel: int | tuple[int, ...] = 3,
+    stride: tuple[int, ...] | None = None,
+    bias: bool = False,
+    dilation: int = 1,
+) -> Tensor:
+    """Convolve with "same" padding, He-normal weights; ``stride`` has one number an axis (default: 1).
+
+    ``dilation`` is the distance between the voxels that a kernel sees; it excludes a stride.
+    """
     sizes = space(x)
     layer = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D, 3: keras.layers.Conv3D}[len(sizes)]
     return layer(
@@ -86,14 +108,22 @@ def conv(x: Tensor, filters: int, kernel: int = 3, stride: tuple[int, ...] | Non
         kernel_along(sizes, kernel),
         strides=stride or (1,) * len(sizes),
         padding="same",
+        dilation_rate=dilation_along(sizes, dilation),
         use_bias=bias,
         kernel_initializer="he_normal",
     )(x)
 
 
-def conv_block(x: Tensor, filters: int, style: Style, stride: tuple[int, ...] | None = None, kernel: int = 3) -> Tensor:
+def conv_block(
+    x: Tensor,
+    filters: int,
+    style: Style,
+    stride: tuple[int, ...] | None = None,
+    kernel: int | tuple[int, ...] = 3,
+    dilation: int = 1,
+) -> Tensor:
     """Convolution, normalisation, activation."""
-    x = conv(x, filters, kernel, stride, bias=style.norm == "none")
+    x = conv(x, filters, kernel, stride, bias=style.norm == "none", dilation=dilation)
     return style.activate(style.normalise(x))
 
 
@@ -135,7 +165,12 @@ def _shortcut(x: Tensor, filters: int, stride: tuple[int, ...] | None) -> Tensor
 
 
 def residual_unit(
-    x: Tensor, filters: int, style: Style, stride: tuple[int, ...] | None = None, convolutions: int = 2
+    x: Tensor,
+    filters: int,
+    style: Style,
+    stride: tuple[int, ...] | None = None,
+    convolutions: int = 2,
+    kernel: int | tuple[int, ...] = 3,
 ) -> Tensor:
     """Residual unit with the activation after the sum (He et al. 2016, "Deep residual learning", CVPR).
 
@@ -144,21 +179,25 @@ def residual_unit(
     """
     y = x
     for i in range(convolutions):
-        y = conv(y, filters, stride=stride if i == 0 else None, bias=style.norm == "none")
+        y = conv(y, filters, kernel, stride if i == 0 else None, bias=style.norm == "none")
         y = style.normalise(y)
         if i < convolutions - 1:
             y = style.activate(y)
     return style.activate(keras.layers.Add()([y, _shortcut(x, filters, stride)]))
 
 
-def preactivation_unit(x: Tensor, filters: int, style: Style, stride: tuple[int, ...] | None = None) -> Tensor:
+def preactivation_unit(
+    x: Tensor, filters: int, style: Style, stride: tuple[int, ...] | None = None, dilation: int = 1
+) -> Tensor:
     """Residual unit of two convolutions, each after its normalisation and activation, with a clean identity path.
+
+    A ``dilation`` widens what both see; it excludes a stride.
 
     He et al. 2016, "Identity mappings in deep residual networks", ECCV, arXiv:1603.05027.
     """
     bias = style.norm == "none"
     y = style.activate(style.normalise(x))
-    y = conv(y, filters, stride=stride, bias=bias)
+    y = conv(y, filters, stride=stride, bias=bias, dilation=dilation)
     y = style.activate(style.normalise(y))
-    y = conv(y, filters, bias=bias)
+    y = conv(y, filters, bias=bias, dilation=dilation)
     return keras.layers.Add()([y, _shortcut(x, filters, stride)])

@@ -90,6 +90,7 @@ def build_network(
     precision: Precision = "float32",
     seed: int = 0,
     select_voxels: bool = False,
+    supervised: bool = False,
 ) -> keras.Model:
     """Build a registered network with a head.
 
@@ -103,11 +104,13 @@ def build_network(
     precision : "float32", "bfloat16" or "float16" computes in it, with float32 weights and logits.
     seed : of the weights; the same seed gives the same weights on one backend.
     select_voxels : begin with a mask of voxels, which training sets.
+    supervised : with deep supervision, give a list: the logits, then those of the maps that answer too in training.
 
     Returns
     -------
     keras.Model from (batch, *input_shape) to float32 logits: (batch, classes), (batch, 1) or
-    (batch, x, y[, z], labels).
+    (batch, x, y[, z], labels). What only training needs is no part of it unless ``supervised``; the weights that both
+    have are the same.
 
     Raises
     ------
@@ -116,4 +119,6 @@ def build_network(
     _refuse_misfits(networks[name], input_shape, head)
     with building(precision, seed):
         inputs, features = build_features(name, input_shape, options, select_voxels)
-        return keras.Model(inputs, head.attach(features, tuple(input_shape), dropout), name=name)
+        logits = head.attach(features, tuple(input_shape), dropout)
+        deep = head.supervise(features)
+        return keras.Model(inputs, [logits, *deep] if supervised and deep else logits, name=name)

@@ -34,12 +34,15 @@ class Features:
     ----------
     levels : maps of the encoder from fine to coarse, each (batch, x, y[, z], channels); empty when there are none.
     dense : a decoded map at the input's resolution, (batch, x, y[, z], channels), or None.
+    deep : maps that answer too in training, from fine to coarse, each (batch, x, y[, z], channels); empty without deep
+        supervision.
     vector : one vector a sample, (batch, features), or None. Heads prefer it to pooling the coarsest level.
     """
 
     levels: tuple[Tensor, ...] = ()
     dense: Tensor | None = None
     vector: Tensor | None = None
+    deep: tuple[Tensor, ...] = ()
 
 
 NetworkFunction = Callable[..., Features]

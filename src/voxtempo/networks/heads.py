@@ -40,6 +40,17 @@ class Head(ABC):
         StudyError : the features do not hold what this head needs.
         """
 
+    def supervise(self, features: Features) -> tuple[Tensor, ...]:
+        """Return float32 logits of the maps that answer too in training, each on its own grid.
+
+        Raises
+        ------
+        StudyError : there are such maps, but the task has no truth for them.
+        """
+        if features.deep:
+            raise StudyError(f"Deep supervision compares maps with label maps, so it cannot help to {self.task}.")
+        return ()
+
 
 def _vector_head(features: Features, outputs: int, dropout: float, task: str) -> Tensor:
     vector = features.vector
@@ -95,14 +106,17 @@ class Regress(Head):
 
 @dataclass(frozen=True)
 class Segment(Head):
-    """One logit a label and voxel: output (batch, x, y[, z], labels); ``labels`` counts the background."""
+    """One logit a label and voxel: output (batch, x, y[, z], labels).
+
+    ``labels`` counts the background; regions that may overlap have no background.
+    """
 
     labels: int
     task: ClassVar[Task] = "segment"
 
     @property
     def outputs(self) -> int:
-        """The number of labels with the background."""
+        """The number of labels with the background, or of regions."""
         return self.labels
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -126,6 +140,11 @@ class Segment(Head):
             x = keras.layers.Dropout(dropout)(x)
         x = resize(conv(x, self.labels, kernel=1, bias=True), sizes, "linear")
         return keras.layers.Activation("linear", dtype="float32", name="logits")(x)
+
+    def supervise(self, features: Features) -> tuple[Tensor, ...]:
+        """A 1x1 convolution on every map that answers too in training."""
+        answers = (conv(x, self.labels, kernel=1, bias=True) for x in features.deep)
+        return tuple(keras.layers.Activation("linear", dtype="float32")(x) for x in answers)
 
 
 def head_for(task: Task, outputs: int) -> Head:

@@ -14,6 +14,9 @@ from voxtempo.errors import StudyError, did_you_mean
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 """A number of channels, units, cells, voxels or levels."""
 
+AnyCount: TypeAlias = Annotated[int, Field(ge=0)]
+"""The same where there may be none at all."""
+
 Widths: TypeAlias = Annotated[tuple[Count, ...], Field(min_length=1)]
 """Channels of one convolution, scale or level after another."""
 

@@ -8,6 +8,7 @@ Transposed convolutions are avoided: their gradient is very slow under XLA, and 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -62,13 +63,34 @@ def _nearest(x: Tensor, sizes: tuple[int, ...]) -> Tensor:
     return x
 
 
+def average_to(x: Tensor, cells: int) -> Tensor:
+    """Return the mean over each of at most ``cells`` equal parts of every spatial axis: (batch, *parts, channels)."""
+    return _along_axes(x, tuple(min(cells, n) for n in space(x)), averaging_matrix)
+
+
+def averaging_matrix(size: int, target: int) -> NDArray[np.float32]:
+    """Return the (target, size) matrix that averages ``target`` parts of an axis; voxels on an edge count for both sides.
+
+    >>> averaging_matrix(3, 2).round(2).tolist()
+    [[0.67, 0.33, 0.0], [0.0, 0.33, 0.67]]
+    """
+    edges = np.linspace(0, size, target + 1)
+    voxels = np.arange(size)
+    overlap = np.minimum(edges[1:, None], voxels + 1) - np.maximum(edges[:-1, None], voxels)
+    return (np.maximum(overlap, 0) * target / size).astype(np.float32)
+
+
 def _linear(x: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    return _along_axes(x, sizes, interpolation_matrix)
+
+
+def _along_axes(x: Tensor, sizes: tuple[int, ...], matrix_of: Callable[[int, int], NDArray[np.float32]]) -> Tensor:
     shape = list(x.shape)
     for axis, target in enumerate(sizes, start=1):
         if shape[axis] == target:
             continue
         rows = (-1, math.prod(shape[1:axis]), shape[axis], math.prod(shape[axis + 1 :]))
-        matrix = keras.ops.cast(interpolation_matrix(shape[axis], target), x.dtype)
+        matrix = keras.ops.cast(matrix_of(shape[axis], target), x.dtype)
         shape[axis] = target
         x = keras.ops.reshape(keras.ops.matmul(matrix, keras.ops.reshape(x, rows)), (-1, *shape[1:]))
     return x

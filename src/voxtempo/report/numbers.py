@@ -36,6 +36,7 @@ METRICS = {
     "dice": Metric("Dice", "rate", meaning="overlap with the truth"),
     "iou": Metric("Intersection over union", "rate", meaning="shared over joint volume"),
     "sensitivity": Metric("Sensitivity", "rate", meaning="found of what there is"),
+    "surface_dice": Metric("Surface Dice", "rate", meaning="surface within the tolerance"),
     "hausdorff_95": Metric("Hausdorff 95", "error", "mm", "surface distance, 95th percentile"),
     "average_surface_distance": Metric("Average surface distance", "error", "mm", "mean over both surfaces"),
     "volume": Metric("Volume, predicted", "error", "ml"),
@@ -50,7 +51,7 @@ NOT_A_RESULT = ("volume", "true_volume")
 ORDER = {
     "classify": ("accuracy", "balanced_accuracy", "auc", "f1", "recall", "specificity", "precision"),
     "regress": ("mae", "rmse", "r2", "correlation", "bias"),
-    "segment": ("dice", "iou", "sensitivity", "precision", "hausdorff_95", "average_surface_distance"),
+    "segment": ("dice", "iou", "sensitivity", "precision", "surface_dice", "hausdorff_95", "average_surface_distance"),
 }
 """What comes first in tables, by task."""
 

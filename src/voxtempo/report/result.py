@@ -47,7 +47,7 @@ def result_section(run: RunFiles) -> Section:
         content["grid"] = class_grid(metrics, run.classes)
         content["charts"] = _roc(run)
     elif run.task == "segment":
-        content["grid"] = label_grid(metrics, run.labels)
+        content["grid"] = label_grid(metrics, run.labels, run.averaged)
         content["charts"] = _strips(run)
     else:
         content["charts"] = _agreement(run)

@@ -126,8 +126,8 @@ def class_grid(metrics: dict[str, Any], classes: list[str]) -> Grid | None:
     return replace(grid, rows=rows, last="Its cases")
 
 
-def label_grid(metrics: dict[str, Any], labels: list[str]) -> Grid | None:
-    """Return every label's figures and their mean."""
+def label_grid(metrics: dict[str, Any], labels: list[str], averaged: list[str]) -> Grid | None:
+    """Return every label's figures and the mean of those that are averaged."""
     columns = [
         name
         for name in ("dice", "hausdorff_95", "average_surface_distance", "sensitivity", "volume_error")
@@ -137,8 +137,9 @@ def label_grid(metrics: dict[str, Any], labels: list[str]) -> Grid | None:
     if not names:
         return None
     rows = [(name, {column: metrics[column].get(name) for column in columns}) for name in names]
-    if len(names) > 1:
-        rows.append(("mean of labels", {column: metrics[column].get("mean") for column in columns}))
+    if len(averaged) > 1:
+        what = "labels" if averaged == names else "regions"
+        rows.append((f"mean of {what}", {column: metrics[column].get("mean") for column in columns}))
     return _grid("Label", columns, rows)
 
 

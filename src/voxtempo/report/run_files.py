@@ -93,8 +93,14 @@ class RunFiles:
 
     @cached_property
     def labels(self) -> list[str]:
-        """Label names in order (segment)."""
+        """Names of the labels, or of regions and labels, in order (segment)."""
         return [name[5:] for name in (self.predictions[0] if self.predictions else {}) if name.startswith("dice_")]
+
+    @cached_property
+    def averaged(self) -> list[str]:
+        """What headline figures are the mean of (segment): the regions where the study has any, else all labels."""
+        regions = mapping(mapping(mapping(self.study.get("cohort")).get("target")).get("regions"))
+        return [name for name in self.labels if name in regions] or self.labels
 
     def inside(self, name: str) -> Path:
         """Return a file of the run that another file names, relative to the folder or to its ``examples``.

@@ -60,7 +60,7 @@ def verdict_of(run: RunFiles) -> Verdict:
     title = metric.title if run.task == "segment" else metric.title[0].lower() + metric.title[1:]
     target = mapping(mapping(run.study.get("cohort")).get("target")).get("column")
     title += f" of {target}" if run.task == "regress" and target else ""
-    averaged = f", mean of {_listed(run.labels)}," if run.task == "segment" and len(run.labels) > 1 else ""
+    averaged = f", mean of {_listed(run.averaged)}," if run.task == "segment" and len(run.averaged) > 1 else ""
     sentence = f"{SIDES[run.role]} {title}{averaged} {text}{f' {interval}' if interval else ''}"
     sentence += f" over {units}" if units else ""
     baseline = baseline_of(run, path[0])

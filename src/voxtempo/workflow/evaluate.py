@@ -173,3 +173,8 @@ def _refuse_other_answers(run: Run, external: Cohort) -> None:
         raise CohortError(
             f"The external cohort's labels are {dict(external.labels)}, the network's are {dict(task.labels)}."
         )
+    if isinstance(task, SegmentTask) and external.ignore not in (None, task.ignore):
+        raise CohortError(
+            f"The external cohort ignores the label value {external.ignore}, but the run "
+            f"{'ignores none' if task.ignore is None else f'ignores {task.ignore}'}: its figures would not be comparable."
+        )

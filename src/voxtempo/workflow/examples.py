@@ -13,6 +13,7 @@ from voxtempo.cohort.case import Case, Cohort
 from voxtempo.errors import VoxTempoError
 from voxtempo.inference import Judged, Predictor
 from voxtempo.inference.judge import Row
+from voxtempo.inference.structures import without_ignored
 from voxtempo.learning.cases import feed_case
 from voxtempo.learning.tasks import ClassifyTask, SegmentTask
 from voxtempo.prepare import PreparedCase, regrid
@@ -37,7 +38,7 @@ def write_examples(
     cases = {case.id: case for case in cohort}
     task = predictor.task
     if isinstance(task, SegmentTask):
-        entries = [_segmented(folder, cases[row["id"]], label_maps, note, row) for row, note in _telling(judged)]
+        entries = [_segmented(folder, cases[row["id"]], label_maps, note, row, task) for row, note in _telling(judged)]
     elif predictor.recipe.kind == "series":
         entries = _courses(
             folder, predictor, [cases[i] for i in dict.fromkeys(_case_id(r) for r in judged.rows)], prepared
@@ -74,15 +75,18 @@ def _striking(judged: Judged, task: Any) -> list[tuple[Row, str]]:
     return [(r, "largest error") for r in ranked[:5]] + [(r, "smallest error") for r in ranked[-1:]]
 
 
-def _segmented(folder: Path, case: Case, label_maps: Path, note: str, row: Row) -> dict[str, Any] | None:
+def _segmented(
+    folder: Path, case: Case, label_maps: Path, note: str, row: Row, task: SegmentTask
+) -> dict[str, Any] | None:
     try:
         image = _upright(read_scan(next(iter(case.scans.values()))))
         truth = _upright(read_scan(case.mask or "", kind="label"))
         predicted = _upright(read_scan(label_maps / f"{case.id}.nii.gz", kind="label"))
     except VoxTempoError:
         return None
-    arrays = {"image": image.volume().astype(np.float32), "truth": truth.volume(), "predicted": predicted.volume()}
-    marked = (truth.volume() > 0) | (predicted.volume() > 0)
+    said, true = without_ignored(predicted.volume(), truth.volume(), task)
+    arrays = {"image": image.volume().astype(np.float32), "truth": true, "predicted": said}
+    marked = (true > 0) | (said > 0)
     box = _box(marked, [min(n, LONGEST) for n in image.geometry.shape])
     dice = " ".join(f"{key.removeprefix('dice_')} {value:.3f}" for key, value in row.items() if key.startswith("dice_"))
     files = {}

@@ -9,9 +9,11 @@ from typing import Any
 from voxtempo.cohort import Cohort, Fold, Study, truth_of
 from voxtempo.inference import Judged, Predictor, Run, judge
 from voxtempo.inference.judge import baseline_of, metrics_of, subgroups_of
+from voxtempo.inference.run import operations_in
 from voxtempo.prepare import PreparedCase
 from voxtempo.scans import Scan, write_scan
 from voxtempo.workflow.examples import write_examples
+from voxtempo.workflow.postprocess import join_postprocess, settle_postprocess
 from voxtempo.workflow.records import write_json, write_predictions
 from voxtempo.workflow.setup import Setup
 from voxtempo.workflow.voice import Voice
@@ -21,6 +23,7 @@ def judge_run(
     out: Path, setup: Setup, fold: Fold, prepared: Mapping[str, PreparedCase], predictor: Predictor, voice: Voice
 ) -> None:
     """Judge test and validation cases and write predictions, label maps, examples and metrics."""
+    predictor = settle_postprocess(out, setup.study, setup.cohort.only(fold.validation), prepared, predictor, voice)
     parts = {}
     for role in ("validation", "test"):
         cases = setup.cohort.only(getattr(fold, role))
@@ -34,13 +37,14 @@ def judge_run(
 
 def judge_folds(run: Run, setup: Setup, whole: Fold, prepared: Mapping[str, PreparedCase], voice: Voice) -> None:
     """Judge a run of all folds: the ensemble on a fixed test set, or every fold on its own test."""
-    predictor = run.predictor
+    predictor = run.predictor.with_operations(join_postprocess(run))
     validation, test = Judged(()), Judged(())
     fixed = all(fold.test == setup.folds[0].test for fold in setup.folds)
     look = keep_label_maps(run.folder / "predicted")
     for place, fold in enumerate(setup.folds):
         pooling = predictor.poolings[place : place + 1]
-        single = Predictor([predictor.models[place]], [run.recipes[place]], setup.study, pooling)
+        operations = operations_in(run.members[place], predictor.task)
+        single = Predictor([predictor.models[place]], [run.recipes[place]], setup.study, pooling, operations)
         validation += judge(single, setup.cohort.only(fold.validation), prepared, "validation")
         if not fixed:
             test += judge(single, setup.cohort.only(fold.test), prepared, "test", look)

@@ -14,6 +14,7 @@ from voxtempo.errors import ScanError, StudyError, VoxTempoError
 from voxtempo.feed import FeedCase, Voxels
 from voxtempo.inference import Answer, Predictor, Run
 from voxtempo.inference.native import native_label_map, native_probabilities
+from voxtempo.inference.structures import volumes_of
 from voxtempo.learning.recipe import other_time
 from voxtempo.learning.tasks import ClassifyTask, RegressTask, SegmentTask
 from voxtempo.prepare import prepare_scan
@@ -66,11 +67,8 @@ def predict_scan(run: Run, scan: Scan, case_id: str, probabilities: bool = False
     if isinstance(task, SegmentTask):
         answer = predictor.answer(case)
         assert answer.probabilities is not None
-        labels = native_label_map(answer.probabilities, prepared.geometry, native, task, case_id)
-        ml = native.voxel_volume / 1000
-        volumes = {
-            f"volume_{name}": float(np.count_nonzero(labels.data == value) * ml) for value, name in task.labels.items()
-        }
+        labels = native_label_map(answer.probabilities, prepared.geometry, native, task, case_id, predictor.operations)
+        volumes = {f"volume_{name}": ml for name, ml in volumes_of(labels, task).items()}
         chances = None
         if probabilities:
             chances = native_probabilities(answer.probabilities, prepared.geometry, native, task, case_id)

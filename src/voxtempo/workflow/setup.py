@@ -25,6 +25,7 @@ from voxtempo.cohort import (
     refuse_leaks,
 )
 from voxtempo.errors import StudyError
+from voxtempo.inference.postprocess import check_operations
 from voxtempo.learning.choices import check_choices, check_fit
 from voxtempo.learning.window_choices import leave_out_events
 from voxtempo.planning import Plan, plan_study
@@ -87,7 +88,7 @@ def set_up(study: Study, workers: int = 2, voice: Voice | None = None) -> Setup:
     """
     voice = voice or Voice()
     cohort = build_cohort(study)
-    refuse_errors(check_choices(study, cohort))
+    refuse_errors((*check_choices(study, cohort), *check_operations(study, cohort)))
     geometry = check_geometry(cohort, workers)
     refuse_errors(geometry.problems)
     plan = plan_study(study, cohort, geometry)

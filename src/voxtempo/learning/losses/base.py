@@ -2,7 +2,7 @@
 
 A loss is a frozen dataclass with ``per_sample(truth, logits) -> (batch,)``. Keras weights and averages the samples
 (``build_loss``). Truth comes as the feed gives it: class indices (batch,), values (batch, 1), label maps
-(batch, x, y[, z]).
+(batch, x, y[, z]); for regions that overlap, ``build_loss`` turns label maps into region maps (batch, x, y[, z], regions).
 """
 
 from __future__ import annotations

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from voxtempo.errors import StudyError
 from voxtempo.learning.losses.base import Loss, losses
+from voxtempo.learning.losses.labels import region_maps
 from voxtempo.networks.card import Task
 from voxtempo.networks.keras_seam import Tensor, keras
 from voxtempo.networks.options import options_of, validate_options
@@ -21,7 +23,7 @@ def choose_loss(task: Task, name: str | None = None, options: Any = None, **plan
     task : what is learned.
     name : of a registered loss; default: cross_entropy, huber or dice_ce.
     options : None, one value for the loss's main option, or a mapping, as a study file gives them.
-    planned : options from elsewhere (label_smoothing, class_weights); those the loss does not know must be None or 0.
+    planned : options from elsewhere (label_smoothing, class_weights, ignore); those the loss does not know must be None or 0.
 
     Raises
     ------
@@ -48,16 +50,34 @@ def choose_loss(task: Task, name: str | None = None, options: Any = None, **plan
     return cls(**validate_options(cls, given, f"train.loss: '{name}'"))
 
 
-def build_loss(task: Task, name: str | None = None, options: Any = None, **planned: Any) -> keras.losses.Loss:
-    """Return the loss of a task as a ``keras.losses.Loss``: the (weighted) mean over samples. See ``choose_loss``."""
-    return as_keras(choose_loss(task, name, options, **planned))
+def build_loss(
+    task: Task,
+    name: str | None = None,
+    options: Any = None,
+    regions: Sequence[Sequence[int]] | None = None,
+    **planned: Any,
+) -> keras.losses.Loss:
+    """Return the loss of a task as a ``keras.losses.Loss``: the (weighted) mean over samples.
+
+    See ``choose_loss`` and ``as_keras``.
+    """
+    return as_keras(choose_loss(task, name, options, **planned), regions)
 
 
-def as_keras(chosen: Loss) -> keras.losses.Loss:
-    """Wrap a loss for ``keras.Model.compile``; sample weights multiply the samples' losses."""
+def as_keras(chosen: Loss, regions: Sequence[Sequence[int]] | None = None) -> keras.losses.Loss:
+    """Wrap a loss for ``keras.Model.compile``; sample weights multiply the samples' losses.
+
+    Parameters
+    ----------
+    chosen : the loss.
+    regions : the labels of each region, where a network has a logit a region: label maps are then compared as region maps.
+    """
+    ignore = getattr(chosen, "ignore", None)
 
     class SampleLoss(keras.losses.Loss):
         def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+            if regions is not None:
+                y_true = region_maps(y_true, regions, ignore)
             return chosen.per_sample(y_true, keras.ops.cast(y_pred, "float32"))
 
     return SampleLoss(name=chosen.name, dtype="float32")

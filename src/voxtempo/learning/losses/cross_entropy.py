@@ -1,4 +1,4 @@
-"""Cross-entropy and focal loss, for classes and for label maps."""
+"""Cross-entropy and focal loss, for classes, for label maps and (as binary ones, averaged) for overlapping regions."""
 
 from __future__ import annotations
 
@@ -7,20 +7,12 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from voxtempo.errors import StudyError
 from voxtempo.learning.losses.base import Loss, loss
-from voxtempo.learning.losses.labels import counted, mean_over_space
+from voxtempo.learning.losses.labels import are_regions, counted, mean_over_space, weights_tensor
 from voxtempo.networks.keras_seam import Tensor, keras
 from voxtempo.networks.options import Share
 
-
-def weight_of(labels: Tensor, weights: tuple[float, ...], classes: int) -> Tensor:
-    """Return the weight of each label; there must be one weight a class."""
-    if len(weights) != classes:
-        raise StudyError(
-            f"The loss got {len(weights)} class weights for {classes} classes (labels: with the background)."
-        )
-    return keras.ops.take(keras.ops.convert_to_tensor(weights, dtype="float32"), labels)
+ClassWeights = tuple[float, ...] | None
 
 
 @loss("cross_entropy", tasks=("classify", "segment"))
@@ -30,9 +22,9 @@ class CrossEntropy(Loss):
 
     Parameters
     ----------
-    label_smoothing : s; the truth becomes 1 - s + s / k for the true class and s / k for the others.
-    class_weights : one factor a class (for label maps, the background first). The mean is over samples or voxels,
-        not over the sum of weights, so weights whose average over the data is 1 leave the scale unchanged.
+    label_smoothing : s; the truth becomes 1 - s + s / k for the true class and s / k for the others (k = 2 for a region).
+    class_weights : one factor a class (for label maps, the background first) or region. The mean is over samples or
+        voxels, not over the sum of weights, so weights whose average over the data is 1 leave the scale unchanged.
     ignore : label that counts nowhere.
 
     Examples
@@ -41,20 +33,22 @@ class CrossEntropy(Loss):
     """
 
     label_smoothing: Share = 0.0
-    class_weights: tuple[float, ...] | None = None
+    class_weights: ClassWeights = None
     ignore: int | None = None
     main: ClassVar[str | None] = "label_smoothing"
 
     def per_sample(self, truth: Tensor, logits: Tensor) -> Tensor:
-        """Truth (batch, [space]) and logits (batch, [space,] k) to (batch,)."""
+        """Truth (batch, [space]) or (batch, space, k) and logits (batch, [space,] k) to (batch,)."""
         labels, mask = counted(truth, self.ignore)
-        values = keras.ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
-        if self.label_smoothing > 0:
-            uniform = keras.ops.logsumexp(logits, axis=-1) - keras.ops.mean(logits, axis=-1)
-            values = (1 - self.label_smoothing) * values + self.label_smoothing * uniform
-        if self.class_weights is not None:
-            values = values * weight_of(labels, self.class_weights, logits.shape[-1])
-        return mean_over_space(values, mask)
+        if are_regions(truth, logits):
+            target = (1 - self.label_smoothing) * keras.ops.cast(labels, "float32") + self.label_smoothing / 2
+            values = keras.ops.maximum(logits, 0.0) - logits * target + keras.ops.softplus(-keras.ops.abs(logits))
+        else:
+            values = keras.ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+            if self.label_smoothing > 0:
+                uniform = keras.ops.logsumexp(logits, axis=-1) - keras.ops.mean(logits, axis=-1)
+                values = (1 - self.label_smoothing) * values + self.label_smoothing * uniform
+        return mean_over_space(_weighted(values, labels, logits, self.class_weights), mask)
 
 
 @loss("focal", tasks=("classify", "segment"))
@@ -67,22 +61,31 @@ class Focal(Loss):
     Parameters
     ----------
     gamma : 0 is cross-entropy.
-    class_weights : one factor a class (for label maps, the background first).
+    class_weights : one factor a class (for label maps, the background first) or region.
     ignore : label that counts nowhere.
     """
 
     gamma: Annotated[float, Field(ge=0)] = 2.0
-    class_weights: tuple[float, ...] | None = None
+    class_weights: ClassWeights = None
     ignore: int | None = None
     main: ClassVar[str | None] = "gamma"
 
     def per_sample(self, truth: Tensor, logits: Tensor) -> Tensor:
-        """Truth (batch, [space]) and logits (batch, [space,] k) to (batch,)."""
+        """Truth (batch, [space]) or (batch, space, k) and logits (batch, [space,] k) to (batch,)."""
         labels, mask = counted(truth, self.ignore)
-        entropy = keras.ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+        if are_regions(truth, logits):
+            entropy = keras.ops.softplus(keras.ops.where(labels > 0, -logits, logits))
+        else:
+            entropy = keras.ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
         # The base is kept off 0, where a fractional power has no finite slope.
         wrong = keras.ops.maximum(1 - keras.ops.exp(-entropy), 1e-7)
         values = entropy * keras.ops.power(wrong, self.gamma)
-        if self.class_weights is not None:
-            values = values * weight_of(labels, self.class_weights, logits.shape[-1])
-        return mean_over_space(values, mask)
+        return mean_over_space(_weighted(values, labels, logits, self.class_weights), mask)
+
+
+def _weighted(values: Tensor, labels: Tensor, logits: Tensor, weights: ClassWeights) -> Tensor:
+    """Return values times the weight of each one's class (of regions: of each one's region)."""
+    if weights is None:
+        return values
+    tensor = weights_tensor(weights, logits.shape[-1])
+    return values * (tensor if are_regions(labels, logits) else keras.ops.take(tensor, labels))

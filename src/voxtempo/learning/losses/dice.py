@@ -13,7 +13,7 @@ from pydantic import Field
 
 from voxtempo.learning.losses.base import Loss, Reduction, loss
 from voxtempo.learning.losses.cross_entropy import CrossEntropy
-from voxtempo.learning.losses.labels import counted
+from voxtempo.learning.losses.labels import compare, sum_over_space, weights_tensor
 from voxtempo.networks.keras_seam import Tensor, keras
 from voxtempo.networks.options import Share
 
@@ -32,29 +32,27 @@ class Dice(Loss):
         "sample" divides for each sample.
     background : whether label 0 counts too.
     smooth : s, in voxels. A label that is neither there nor predicted has a loss of 0.
+    class_weights : one weight a label (the background first) or region, for the mean over them.
     ignore : label whose voxels count nowhere.
     """
 
     over: Reduction = "batch"
     background: bool = False
     smooth: Annotated[float, Field(gt=0)] = 1.0
+    class_weights: tuple[float, ...] | None = None
     ignore: int | None = None
     main: ClassVar[str | None] = "over"
 
     def per_sample(self, truth: Tensor, logits: Tensor) -> Tensor:
-        """Truth (batch, *space) and logits (batch, *space, k) to (batch,), one value for all if over the batch."""
-        ops = keras.ops
-        labels, mask = counted(truth, self.ignore)
-        p = ops.softmax(logits, axis=-1)
-        t = ops.one_hot(labels, logits.shape[-1], dtype="float32")
-        if mask is not None:
-            p, t = p * mask[..., None], t * mask[..., None]
-        axes = list(range(1, len(labels.shape)))
-        overlap, size = ops.sum(p * t, axis=axes), ops.sum(p, axis=axes) + ops.sum(t, axis=axes)
-        if self.over == "batch":
-            overlap, size = (ops.broadcast_to(ops.sum(v, axis=0, keepdims=True), ops.shape(v)) for v in (overlap, size))
+        """Truth (batch, *space[, k]) and logits (batch, *space, k) to (batch,), one value for all if over the batch."""
+        compared = compare(truth, logits, self.ignore)
+        p, t = compared.structures(self.background)
+        overlap, size = sum_over_space(p * t, self.over), sum_over_space(p + t, self.over)
         score = (2 * overlap + self.smooth) / (size + self.smooth)
-        return 1 - ops.mean(score if self.background else score[:, 1:], axis=-1)
+        if self.class_weights is None:
+            return 1 - keras.ops.mean(score, axis=-1)
+        weights = weights_tensor(self.class_weights, logits.shape[-1])[logits.shape[-1] - p.shape[-1] :]
+        return keras.ops.sum((1 - score) * weights, axis=-1) / keras.ops.sum(weights)
 
 
 @loss("dice_ce", tasks=("segment",))
@@ -82,7 +80,7 @@ class DiceCrossEntropy(Loss):
     ignore: int | None = None
 
     def per_sample(self, truth: Tensor, logits: Tensor) -> Tensor:
-        """Truth (batch, *space) and logits (batch, *space, k) to (batch,)."""
-        dice = Dice(self.over, self.background, self.smooth, self.ignore)
+        """Truth (batch, *space[, k]) and logits (batch, *space, k) to (batch,)."""
+        dice = Dice(self.over, self.background, self.smooth, ignore=self.ignore)
         entropy = CrossEntropy(self.label_smoothing, self.class_weights, self.ignore)
         return self.dice_weight * dice.per_sample(truth, logits) + self.ce_weight * entropy.per_sample(truth, logits)

@@ -7,7 +7,7 @@ from typing import Literal
 from voxtempo.networks.blocks import Activation, Norm, Style, conv_block
 from voxtempo.networks.card import Features, network
 from voxtempo.networks.keras_seam import Tensor, keras
-from voxtempo.networks.options import Count, Ratio, Share, Widths
+from voxtempo.networks.options import AnyWidths, Count, Ratio, Share
 from voxtempo.networks.transformer import encode, time_positions
 from voxtempo.networks.volume_cnn import describe_volumes
 
@@ -22,7 +22,7 @@ from voxtempo.networks.volume_cnn import describe_volumes
 def cnn_transformer(
     inputs: Tensor,
     *,
-    widths: Widths = (16, 32, 64),
+    widths: AnyWidths = (16, 32, 64),
     kernel: Count = 3,
     grid: Count = 4,
     features: Count = 64,
@@ -42,7 +42,8 @@ def cnn_transformer(
     Parameters
     ----------
     inputs : (batch, time, x, y, z, channels); z may be 1.
-    widths : channels of each convolution of the volume's network; each is followed by maximum pooling by 2.
+    widths : channels of each convolution of the volume's network; each is followed by maximum pooling by 2. An
+        empty list describes the volume's own voxels.
     kernel : voxels along each side of the kernels.
     grid : cells along each axis that the last map is averaged to before it is described; 1 forgets where things are.
     features : size of the vector that describes one volume.

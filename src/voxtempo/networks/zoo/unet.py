@@ -2,75 +2,56 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from typing import Literal
 
 from voxtempo.errors import StudyError
-from voxtempo.networks.blocks import (
-    Activation,
-    Norm,
-    Style,
-    conv,
-    conv_block,
-    residual_unit,
-    space,
-    stride_along,
-    strided,
-)
+from voxtempo.networks.blocks import Activation, Norm, Style, conv_block, residual_unit, space
 from voxtempo.networks.card import Features, network
-from voxtempo.networks.keras_seam import Tensor, keras
-from voxtempo.networks.options import Count, Widths
-from voxtempo.networks.resize import Interpolation, resize
+from voxtempo.networks.decoder import Skip, decode, enlarge, joined
+from voxtempo.networks.keras_seam import Tensor
+from voxtempo.networks.levels import plan_strides
+from voxtempo.networks.options import AnyCount, Count, Widths
+from voxtempo.networks.resize import Interpolation
 
-Skip = Literal["concatenate", "add"]
+Axes = tuple[Count, ...]
+Decoder = Literal["as_encoder", "plain"]
 SOURCE = (
     "Ronneberger, Fischer, Brox 2015, U-Net, MICCAI, arXiv:1505.04597; Cicek et al. 2016, 3D U-Net, arXiv:1606.06650; "
     "residual encoder: Isensee et al. 2024, nnU-Net revisited, arXiv:2404.09556"
 )
-MAX_DEPTH = 6
-COARSEST = 4
 
 
-def plan_depth(sizes: tuple[int, ...]) -> int:
-    """Return how many levels fit: the median axis is halved while it keeps 4 voxels; axes of one voxel do not count.
-
-    >>> plan_depth((48, 64, 48)), plan_depth((256, 256, 20)), plan_depth((192, 192)), plan_depth((64, 64, 1))
-    (4, 6, 6, 5)
-    """
-    halvings = []
-    for n in (n for n in sizes if n > 1):
-        count = 0
-        while n >= 2 * COARSEST:
-            n = math.ceil(n / 2)
-            count += 1
-        halvings.append(count)
-    return min(MAX_DEPTH, 1 + int(statistics.median_low(halvings))) if halvings else 1
-
-
-def plan_strides(sizes: tuple[int, ...], depth: int | None) -> list[tuple[int, ...]]:
-    """Return the stride into each level after the first.
-
-    A planned depth keeps at least 4 voxels along an axis, a depth that was asked for keeps at least 2.
+def levels_wanted(
+    sizes: tuple[int, ...],
+    depth: int | None,
+    strides: tuple[Axes, ...] | None,
+    kernels: tuple[Axes, ...] | None,
+    **lists: tuple[int, ...] | None,
+) -> list[Axes]:
+    """Return the stride into each level after the first: as given, or planned for as many levels as the options have.
 
     Raises
     ------
-    StudyError : no axis is large enough for so many levels.
+    StudyError : the options speak of different numbers of levels, or of axes that the input has not.
     """
-    smallest = COARSEST if depth is None else 2
-    levels = depth or plan_depth(sizes)
-    strides: list[tuple[int, ...]] = []
-    at = sizes
-    for level in range(1, levels):
-        stride = stride_along(at, 2, smallest)
-        if max(stride) == 1:
+    counts = {name: len(values) for name, values in {"kernels": kernels, **lists}.items() if values is not None}
+    counts |= {"depth": depth} if depth is not None else {}
+    counts |= {"strides": len(strides) + 1} if strides is not None else {}
+    if len(set(counts.values())) > 1:
+        raise StudyError(
+            f"U-Net: the options speak of different numbers of levels: {_in_words(counts)}. Give one of the two, or the "
+            "same number of each."
+        )
+    for name, values in (("kernels", kernels), ("strides", strides)):
+        if values is not None and any(len(value) != len(sizes) for value in values):
             raise StudyError(
-                f"A U-Net of {levels} levels does not fit an input of {' x '.join(map(str, sizes))}: "
-                f"level {level} has {' x '.join(map(str, at))}. Give a depth of at most {level}, or a larger sample."
+                f"U-Net: '{name}' is {list(values)}; the input has {len(sizes)} axes, so each needs as many."
             )
-        strides.append(stride)
-        at = strided(at, stride)
-    return strides
+    return list(strides) if strides is not None else plan_strides(sizes, next(iter(counts.values()), None))
+
+
+def _in_words(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} of {count}" for name, count in counts.items())
 
 
 def _unet(
@@ -79,34 +60,44 @@ def _unet(
     widths: tuple[int, ...] | None,
     max_width: int,
     depth: int | None,
+    kernels: tuple[Axes, ...] | None,
+    strides: tuple[Axes, ...] | None,
     convolutions: int,
     residual: bool,
+    units: tuple[int, ...] | None,
+    decoder: Decoder,
+    decoder_convolutions: int | None,
     skip: Skip,
     upsampling: Interpolation,
+    deep_supervision: bool,
     style: Style,
 ) -> Features:
-    if widths is not None and depth is not None and depth != len(widths):
-        raise StudyError(f"U-Net: depth is {depth}, but 'widths' has {len(widths)} values. Give one of the two.")
-    strides = plan_strides(space(inputs), len(widths) if widths is not None else depth)
-    widths = widths or tuple(min(width * 2**level, max_width) for level in range(len(strides) + 1))
+    strides = tuple(levels_wanted(space(inputs), depth, strides, kernels, widths=widths, units=units))
+    count = len(strides) + 1
+    widths = widths or tuple(min(width * 2**level, max_width) for level in range(count))
+    kernels = kernels or ((3,) * len(space(inputs)),) * count
 
-    def stage(x: Tensor, filters: int, stride: tuple[int, ...] | None) -> Tensor:
-        if residual:
-            return residual_unit(x, filters, style, stride, convolutions)
+    def stage(x: Tensor, level: int, stride: Axes | None, convolutions: int, residual: bool) -> Tensor:
+        if residual and convolutions:
+            return residual_unit(x, widths[level], style, stride, convolutions, kernels[level])
         for i in range(convolutions):
-            x = conv_block(x, filters, style, stride if i == 0 else None)
+            x = conv_block(x, widths[level], style, stride if i == 0 else None, kernels[level])
         return x
 
-    levels = [stage(inputs, widths[0], None)]
-    for filters, stride in zip(widths[1:], strides, strict=True):
-        levels.append(stage(levels[-1], filters, stride))
-    x = levels[-1]
-    for level in reversed(levels[:-1]):
-        filters = level.shape[-1]
-        x = resize(conv(x, filters, kernel=1), space(level), upsampling)
-        join = keras.layers.Add() if skip == "add" else keras.layers.Concatenate()
-        x = stage(join([x, level]), filters, None)
-    return Features(levels=tuple(levels), dense=x)
+    levels: list[Tensor] = []
+    x = inputs
+    for level, stride in enumerate((None, *strides)):
+        for unit in range(units[level] if units else 1):
+            x = stage(x, level, stride if unit == 0 else None, convolutions, residual)
+        levels.append(x)
+    after = convolutions if decoder_convolutions is None else decoder_convolutions
+    place = {id(x): level for level, x in enumerate(levels)}
+
+    def join(x: Tensor, level: Tensor) -> Tensor:
+        x = joined(enlarge(x, level, upsampling), level, skip)
+        return stage(x, place[id(level)], None, after, residual and decoder == "as_encoder")
+
+    return decode(levels, join, deep_supervision)
 
 
 @network(
@@ -123,10 +114,16 @@ def unet2d(
     widths: Widths | None = None,
     max_width: Count = 512,
     depth: Count | None = None,
+    kernels: tuple[Axes, ...] | None = None,
+    strides: tuple[Axes, ...] | None = None,
     convolutions: Count = 2,
     residual: bool = True,
+    units: Widths | None = None,
+    decoder: Decoder = "as_encoder",
+    decoder_convolutions: AnyCount | None = None,
     skip: Skip = "concatenate",
     upsampling: Interpolation = "nearest",
+    deep_supervision: bool = False,
     norm: Norm = "instance",
     activation: Activation = "leaky_relu",
 ) -> Features:
@@ -139,23 +136,38 @@ def unet2d(
     widths : channels of every level, instead of ``width`` and ``depth``.
     max_width : no level is wider.
     depth : number of levels; planned from the input's shape: the median axis is halved while it keeps 4 pixels.
+    kernels : (x, y) pixels of the kernels of every level; default 3 x 3.
+    strides : (x, y) stride into every level but the first; planned: 2 along axes that are large enough.
     convolutions : convolutions a level, in the encoder and in the decoder.
     residual : add a shortcut around the convolutions of each level.
+    units : how often each level of the encoder repeats its convolutions; default once.
+    decoder : as_encoder, or plain: without shortcuts.
+    decoder_convolutions : convolutions a level of the decoder, where it has not as many as the encoder; 0: none.
     skip : how the decoder takes in the encoder's map; "add" halves the cost of the finest level's first convolution.
     upsampling : "nearest" (fastest) or "linear"; a 1x1 convolution before it halves the channels.
+    deep_supervision : in training, the decoder's coarser maps are compared with the truth too.
     norm, activation : of every convolution; the leaky slope is 0.01.
 
     Returns
     -------
     Features with one level a scale and the decoded map.
 
+    Notes
+    -----
+    nnU-Net's residual encoder is {units: [1, 3, 4, 6, 6, 6], decoder: plain, decoder_convolutions: 1}; DLTK's asymmetric
+    residual U-Net {skip: add, upsampling: linear, decoder_convolutions: 0}.
+
     References
     ----------
     Ronneberger, Fischer, Brox 2015, "U-Net", MICCAI, arXiv:1505.04597; Isensee et al. 2024, "nnU-Net revisited",
-    MICCAI, arXiv:2404.09556 (strided convolutions, instance norm, leaky ReLU, residual units).
+    MICCAI, arXiv:2404.09556 (strided convolutions, instance norm, leaky ReLU, residual units); asymmetric: Pawlowski et
+    al. 2017, "DLTK", arXiv:1711.06853.
     """
     style = Style(norm, activation)
-    return _unet(inputs, width, widths, max_width, depth, convolutions, residual, skip, upsampling, style)
+    return _unet(
+        inputs, width, widths, max_width, depth, kernels, strides, convolutions, residual, units, decoder,
+        decoder_convolutions, skip, upsampling, deep_supervision, style,
+    )  # fmt: skip
 
 
 @network(
@@ -172,10 +184,16 @@ def unet3d(
     widths: Widths | None = None,
     max_width: Count = 320,
     depth: Count | None = None,
+    kernels: tuple[Axes, ...] | None = None,
+    strides: tuple[Axes, ...] | None = None,
     convolutions: Count = 2,
     residual: bool = True,
+    units: Widths | None = None,
+    decoder: Decoder = "as_encoder",
+    decoder_convolutions: AnyCount | None = None,
     skip: Skip = "concatenate",
     upsampling: Interpolation = "nearest",
+    deep_supervision: bool = False,
     norm: Norm = "instance",
     activation: Activation = "leaky_relu",
 ) -> Features:
@@ -189,20 +207,37 @@ def unet3d(
     max_width : no level is wider.
     depth : number of levels; planned from the input's shape: the median axis is halved while it keeps 4 voxels, and
         shorter axes stop earlier.
+    kernels : (x, y, z) voxels of the kernels of every level; default 3 x 3 x 3. For thick slices the first levels are
+        better 3 x 3 x 1: a neighbour several millimetres away says little.
+    strides : (x, y, z) stride into every level but the first; planned: 2 along axes that are large enough. For thick
+        slices the first are better 2 x 2 x 1.
     convolutions : convolutions a level, in the encoder and in the decoder.
     residual : add a shortcut around the convolutions of each level.
+    units : how often each level of the encoder repeats its convolutions; default once.
+    decoder : as_encoder, or plain: without shortcuts.
+    decoder_convolutions : convolutions a level of the decoder, where it has not as many as the encoder; 0: none.
     skip : how the decoder takes in the encoder's map; "add" halves the cost of the finest level's first convolution.
     upsampling : "nearest" (fastest) or "linear"; a 1x1 convolution before it halves the channels.
+    deep_supervision : in training, the decoder's coarser maps are compared with the truth too.
     norm, activation : of every convolution; the leaky slope is 0.01.
 
     Returns
     -------
     Features with one level a scale and the decoded map.
 
+    Notes
+    -----
+    nnU-Net's residual encoder is {units: [1, 3, 4, 6, 6, 6], decoder: plain, decoder_convolutions: 1}; DLTK's asymmetric
+    residual U-Net {skip: add, upsampling: linear, decoder_convolutions: 0}.
+
     References
     ----------
     Cicek et al. 2016, "3D U-Net", MICCAI, arXiv:1606.06650; Isensee et al. 2024, "nnU-Net revisited", MICCAI,
-    arXiv:2404.09556 (strided convolutions, instance norm, leaky ReLU, residual units).
+    arXiv:2404.09556 (strided convolutions, instance norm, leaky ReLU, residual units); asymmetric: Pawlowski et al.
+    2017, "DLTK", arXiv:1711.06853.
     """
     style = Style(norm, activation)
-    return _unet(inputs, width, widths, max_width, depth, convolutions, residual, skip, upsampling, style)
+    return _unet(
+        inputs, width, widths, max_width, depth, kernels, strides, convolutions, residual, units, decoder,
+        decoder_convolutions, skip, upsampling, deep_supervision, style,
+    )  # fmt: skip

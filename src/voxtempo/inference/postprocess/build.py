@@ -1,0 +1,83 @@
+"""Operations from a study's words or a run's record, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from voxtempo.cohort import Problem, Study
+from voxtempo.cohort.case import Cohort
+from voxtempo.cohort.study import Named
+from voxtempo.errors import RunError, StudyError, did_you_mean
+from voxtempo.inference.postprocess.operation import FOREGROUND, Operation, operations
+from voxtempo.learning.tasks import SegmentTask, make_task
+from voxtempo.networks.options import validate_options
+
+WHERE = "evaluate.postprocess"
+
+
+def build_operations(listed: Sequence[Named], task: SegmentTask) -> tuple[Operation, ...]:
+    """Return the operations that a study lists.
+
+    Raises
+    ------
+    StudyError : an operation, an option, or the label or region it is about is unknown.
+    """
+    return tuple(_build(named.name, named.options, task) for named in listed)
+
+
+def _build(name: str, options: Any, task: SegmentTask) -> Operation:
+    cls = operations[name]
+    if options is not None and not isinstance(options, dict):
+        options = {cls.main: options}
+    made = cls(**validate_options(cls, dict(options or {}), f"{WHERE}: '{name}'"))
+    known = [*(task.averaged if made.thresholds() else task.structures), FOREGROUND]
+    if made.of not in known:
+        raise StudyError(f"{WHERE}: {name}: there is no label or region '{made.of}'. {did_you_mean(made.of, known)}")
+    return made
+
+
+def thresholds_of(chosen: Sequence[Operation], task: SegmentTask) -> dict[str, float]:
+    """Return the threshold of each output that has one; "foreground" stands for all that have none of their own."""
+    given = {name: value for each in chosen for name, value in each.thresholds().items()}
+    everywhere = given.pop(FOREGROUND, None) if FOREGROUND not in task.structures else None
+    return {**dict.fromkeys(task.averaged if everywhere is not None else (), everywhere or 0.0), **given}
+
+
+def check_operations(study: Study, cohort: Cohort) -> Iterator[Problem]:
+    """Yield what is wrong with a study's ``evaluate.postprocess``."""
+    asked = study.evaluate.postprocess
+    if isinstance(asked, list):
+        try:
+            task = make_task(study, cohort, ())
+            assert isinstance(task, SegmentTask)
+            build_operations(asked, task)
+        except StudyError as error:
+            yield Problem("error", WHERE, str(error))
+    elif asked == "auto" and study.split.validation == 0 and (study.split.test is None or study.split.folds is None):
+        message = "'auto' chooses on validation cases, but 'split.validation' is 0. Give some, or list operations."
+        yield Problem("error", WHERE, message)
+
+
+def record_of(chosen: Sequence[Operation]) -> list[dict[str, Any]]:
+    """Return operations as plain values, ``{name: {option: value}}`` each."""
+    return [{each.name: asdict(each)} for each in chosen]
+
+
+def read_operations(path: Path, task: SegmentTask) -> tuple[Operation, ...]:
+    """Return the operations in a ``postprocess.json``; none where there is no such file.
+
+    Raises
+    ------
+    RunError : the file is damaged.
+    """
+    if not path.is_file():
+        return ()
+    try:
+        listed = json.loads(path.read_text(encoding="utf-8"))["operations"]
+        return tuple(_build(name, options, task) for item in listed for name, options in item.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, StudyError) as error:
+        raise RunError(f"{path} is not a record of operations on label maps: {error}.") from None

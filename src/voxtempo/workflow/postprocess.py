@@ -1,0 +1,85 @@
+"""What a run does to its label maps: as the study lists it, or chosen on the validation cases, and written down."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from voxtempo.cohort import Case, Study
+from voxtempo.inference import Answer, Predictor, Run, judge
+from voxtempo.inference.postprocess import Operation, Pair, build_operations, choose_operations, record_of
+from voxtempo.inference.run import POSTPROCESS, operations_in
+from voxtempo.inference.structures import without_ignored
+from voxtempo.learning.tasks import SegmentTask
+from voxtempo.prepare import PreparedCase
+from voxtempo.scans import Scan, read_scan
+from voxtempo.workflow.records import write_json
+from voxtempo.workflow.voice import Voice
+
+
+def settle_postprocess(
+    out: Path,
+    study: Study,
+    validation: Sequence[Case],
+    prepared: Mapping[str, PreparedCase],
+    predictor: Predictor,
+    voice: Voice,
+) -> Predictor:
+    """Return the predictor with the operations of its run; the first time they are chosen and written.
+
+    Parameters
+    ----------
+    out : run folder. What its ``postprocess.json`` says is not chosen again.
+    study : complete.
+    validation : the only cases that a choice is made on.
+    prepared : by id.
+    predictor : the run's network.
+    voice : told what was chosen.
+    """
+    task, asked = predictor.task, study.evaluate.postprocess
+    if not isinstance(task, SegmentTask) or asked == "none":
+        return predictor
+    path = out / POSTPROCESS
+    if not path.is_file():
+        if isinstance(asked, list):
+            record: dict[str, Any] = {
+                "operations": record_of(build_operations(asked, task)),
+                "rule": "as the study lists them",
+            }
+        else:
+            pairs = _pairs(predictor, task, validation, prepared)
+            record = choose_operations(pairs, task)[1]
+            names = [f"{name} of {options['of']}" for item in record["operations"] for name, options in item.items()]
+            voice.say(f"postprocess: {', '.join(names) or 'nothing'} ({record['rule']}; {record['subjects']} subjects)")
+        write_json(path, record)
+    return predictor.with_operations(operations_in(out, task))
+
+
+def _pairs(
+    predictor: Predictor, task: SegmentTask, cases: Sequence[Case], prepared: Mapping[str, PreparedCase]
+) -> list[Pair]:
+    pairs: list[Pair] = []
+
+    def look(case: Case, answer: Answer, labels: Scan | None) -> None:
+        assert labels is not None
+        truth = read_scan(case.mask or "", kind="label").volume()
+        maps = without_ignored(labels.volume(), truth, task)
+        pairs.append(Pair(*maps, labels.geometry.spacing, case.group).cropped())
+
+    judge(predictor, cases, prepared, "validation", look)
+    return pairs
+
+
+def join_postprocess(run: Run) -> tuple[Operation, ...]:
+    """Return what all folds do together, those operations that most of them chose, and write it into the run's folder."""
+    task = run.task
+    if not isinstance(task, SegmentTask) or run.study.evaluate.postprocess == "none":
+        return ()
+    chosen = [operations_in(member, task) for member in run.members]
+    votes = Counter(each for operations in chosen for each in dict.fromkeys(operations))
+    joined = tuple(each for each, count in votes.items() if 2 * count > len(run.members))
+    record = {"operations": record_of(joined), "rule": "what more than half of the folds chose"}
+    write_json(run.folder / POSTPROCESS, record)
+    return joined

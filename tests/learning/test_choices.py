@@ -1,0 +1,77 @@
+"""What a segmentation's weights and losses may be, and the weights that balance its labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from voxtempo.cohort import Cohort, Study
+from voxtempo.feed import Batches, FeedCase, Voxels, make_sampler
+from voxtempo.learning.choices import check_choices
+from voxtempo.learning.tasks import SegmentTask
+from voxtempo.learning.train import label_weights
+
+LABELS = {1: "liver", 2: "lesion"}
+
+
+def study(train: dict, **target) -> Study:
+    target = {"mask": "m", "labels": LABELS, **target}
+    cohort = {"table": "t", "scans": {"a": "a"}, "target": target}
+    return Study.model_validate(
+        {"name": "s", "task": "segment", "cohort": cohort, "sample": {"patch": [4, 4, 4]}, "train": train}
+    )
+
+
+@pytest.mark.parametrize(
+    ("train", "target", "where", "message"),
+    [
+        ({"class_weights": {"kidney": 2}}, {}, "train.class_weights", "there is no class kidney"),
+        ({"class_weights": "balanced", "loss": "boundary"}, {}, "train.class_weights", "has no class weights"),
+        ({"class_weights": "balanced"}, {"regions": {"all": [1, 2], "lesion": [2]}}, "train.class_weights", "overlap"),
+        ({"label_smoothing": 0.1}, {}, "train.label_smoothing", "'task: classify'"),
+        ({"loss": {"dice": {"ignore": 9}}}, {"ignore": 255}, "train.loss", "'cohort.target.ignore' says already"),
+    ],
+)
+def test_what_cannot_be_weighed_is_refused(train, target, where, message):
+    cohort = Cohort((), labels=LABELS, ignore=target.get("ignore"))
+    (problem,) = check_choices(study(train, **target), cohort)
+    assert problem.where == where
+    assert message in problem.message
+
+
+@pytest.mark.parametrize(
+    ("weights", "target"),
+    [
+        ("balanced", {}), ({"background": 0.5, "lesion": 3}, {}), ({"all": 2}, {"regions": {"all": [1, 2], "lesion": [2]}}),
+    ],
+)  # fmt: skip
+def test_labels_and_regions_can_be_weighed(weights, target):
+    assert check_choices(study({"class_weights": weights}, **target), Cohort((), labels=LABELS)) == ()
+
+
+def batches() -> Batches:
+    cases = []
+    for name, counts in (("a", (40, 20, 4)), ("b", (56, 8, 0))):
+        labels = np.repeat([0, 1, 2], counts).astype(np.int16)
+        labels[:4] = -1 if name == "a" else 0
+        mask = Voxels(labels.reshape(1, 4, 4, 4, 1))
+        cases.append(FeedCase(name, Voxels(np.zeros((1, 4, 4, 4, 1), np.float32)), (1, 1, 1), mask))
+    asked = study({})
+    assert asked.sample is not None
+    return Batches(cases, make_sampler(asked.sample, (4, 4, 4)), batch=1, kind="volume", task="segment")
+
+
+def test_balanced_weights_are_inverse_frequencies_of_voxels_that_count():
+    task = SegmentTask(LABELS, ignore=255)
+    weights = np.array(label_weights(study({"class_weights": "balanced"}), task, batches()))
+    voxels = np.array([36 + 56, 28, 4])
+    np.testing.assert_allclose(weights * voxels, voxels.sum() / 3)
+    np.testing.assert_allclose((weights * voxels).sum() / voxels.sum(), 1.0)
+
+
+def test_weights_that_are_named_are_in_the_order_of_the_outputs_and_others_are_one():
+    given = study({"class_weights": {"lesion": 4.0, "background": 0.5}})
+    assert label_weights(given, SegmentTask(LABELS), batches()) == [0.5, 1.0, 4.0]
+    regions = SegmentTask(LABELS, regions={"all": (1, 2), "lesion": (2,)})
+    assert label_weights(given, regions, batches()) == [1.0, 4.0]
+    assert label_weights(study({}), SegmentTask(LABELS), batches()) is None
