@@ -24,7 +24,7 @@ SMALL = {"widths": (4, 6, 8)}
 FEW = {**SMALL, "units": 1, "output_stride": 2}
 LIGHTER = {
     "attention_unet": SMALL,
-    "attention_multiscale_unet": {**SMALL, "dropout": 0.0},
+    "attention_multiscale_unet": SMALL,
     "deeplabv3plus": {**FEW, "rates": (2, 4), "decoder_width": 8},
     "deepmedic": {"widths": (6, 6, 8, 8), "merged": (12,)},
     "fcn": {**SMALL, "units": 1, "votes": 8},
@@ -44,10 +44,16 @@ ONCE = {networks[name].function: name for name in networks}
 TRAINED = [f"{name}-{networks[name].tasks[0]}" for name in ONCE.values()]
 
 
+def options_of(name: str) -> dict[str, object]:
+    """Return the options of a network's case: small, and without chance, of which every backend has its own."""
+    chance = {"dropout": 0.0} if any(option.name == "dropout" for option in networks[name].options) else {}
+    return chance | LIGHT.get(name, {})
+
+
 def build(case: str) -> keras.Model:
     """Return the case's network with weights drawn from its name."""
     name, task = case.rsplit("-", 1)
-    model = build_network(name, SHAPES[networks[name].input], head_for(task, OUTPUTS[task]), LIGHT.get(name))
+    model = build_network(name, SHAPES[networks[name].input], head_for(task, OUTPUTS[task]), options_of(name))
     rng = np.random.default_rng(zlib.crc32(case.encode()))
     for variable in model.weights:
         shape, kind = tuple(variable.shape), variable.path.rsplit("/", 1)[-1]

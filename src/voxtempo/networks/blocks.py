@@ -11,6 +11,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from voxtempo.networks.keras_seam import Tensor, keras
 
 Norm = Literal["batch", "instance", "none"]
@@ -139,7 +142,23 @@ def pool(x: Tensor, stride: tuple[int, ...], kind: Pooling = "max") -> Tensor:
         layer = (keras.layers.MaxPooling1D, keras.layers.MaxPooling2D, keras.layers.MaxPooling3D)[axes - 1]
         return layer(stride, strides=stride, padding="same")(x)
     layer = (keras.layers.AveragePooling1D, keras.layers.AveragePooling2D, keras.layers.AveragePooling3D)[axes - 1]
-    return layer(stride, strides=stride, padding="same", dtype="float32")(x)
+    missing = [-n % s for n, s in zip(space(x), stride, strict=True)]
+    if max(missing) < 2:
+        return layer(stride, strides=stride, padding="same", dtype="float32")(x)
+    # PyTorch's "same" is another than TensorFlow's where a cell lacks more than one voxel, so the edges are made here.
+    before = [m // 2 for m in missing]
+    edges = [(0, 0), *((b, m - b) for b, m in zip(before, missing, strict=True)), (0, 0)]
+    cells = layer(stride, strides=stride, dtype="float32")(keras.ops.pad(keras.ops.cast(x, "float32"), edges))
+    return keras.ops.multiply(cells, _whole_to_partial(space(x), stride, before)[None, ..., None])
+
+
+def _whole_to_partial(sizes: tuple[int, ...], stride: tuple[int, ...], before: list[int]) -> NDArray[np.float32]:
+    """Return for every cell the voxels of a whole cell over its own: what a mean over a whole cell's voxels lacks."""
+    factors = np.ones((), dtype=np.float32)
+    for n, s, b in zip(sizes, stride, before, strict=True):
+        own = np.bincount((np.arange(n) + b) // s, minlength=-(-n // s))
+        factors = np.multiply.outer(factors, (s / own).astype(np.float32))
+    return factors
 
 
 def pool_to_vector(x: Tensor, grid: int = 1) -> Tensor:

@@ -71,7 +71,7 @@ def average_to(x: Tensor, cells: int) -> Tensor:
 def averaging_matrix(size: int, target: int) -> NDArray[np.float32]:
     """Return the (target, size) matrix that averages ``target`` parts of an axis; voxels on an edge count for both sides.
 
-    >>> averaging_matrix(3, 2).round(2).tolist()
+    >>> averaging_matrix(3, 2).astype(float).round(2).tolist()
     [[0.67, 0.33, 0.0], [0.0, 0.33, 0.67]]
     """
     edges = np.linspace(0, size, target + 1)
