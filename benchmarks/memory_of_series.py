@@ -75,9 +75,9 @@ def write_study(folder: Path, volumes: int) -> None:
     for number in range(SERIES):
         write_series(folder / f"s{number}.nii.gz", volumes, np.random.default_rng(number))
     rows = "".join(f"s{number},{30 + 10 * number}\n" for number in range(SERIES))
-    (folder / "cohort.csv").write_text("id,age\n" + rows)
+    (folder / "cohort.csv").write_text("id,age\n" + rows, encoding="utf-8")
     for name, steps in STEPS.items():
-        (folder / f"{name}.yaml").write_text(STUDY.format(steps=steps, window=WINDOW))
+        (folder / f"{name}.yaml").write_text(STUDY.format(steps=steps, window=WINDOW), encoding="utf-8")
 
 
 def peaks(arguments: list[str], cache: Path, log: Path) -> tuple[float, float, float]:
@@ -85,7 +85,7 @@ def peaks(arguments: list[str], cache: Path, log: Path) -> tuple[float, float, f
     environment = {**os.environ, "VOXTEMPO_CACHE": str(cache), "TF_CPP_MIN_LOG_LEVEL": "2"}
     anonymous = resident = 0.0
     begin = time.perf_counter()
-    with log.open("w") as output:
+    with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "voxtempo.cli", *arguments], env=environment, stdout=output, stderr=output
         )
@@ -94,14 +94,14 @@ def peaks(arguments: list[str], cache: Path, log: Path) -> tuple[float, float, f
             anonymous, resident = max(anonymous, status.get("RssAnon", 0.0)), status.get("VmHWM", resident)
             time.sleep(EVERY)
     if process.returncode != 0:
-        sys.exit(f"voxtempo {' '.join(arguments)} failed:\n{log.read_text()}")
+        sys.exit(f"voxtempo {' '.join(arguments)} failed:\n{log.read_text(encoding='utf-8')}")
     return anonymous, resident, time.perf_counter() - begin
 
 
 def memory(process: int) -> dict[str, float]:
     """Return what the system says of a process's memory, in MiB; nothing once it has ended."""
     try:
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+        lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
     except OSError:
         return {}
     pairs = [line.split(":") for line in lines if line.startswith(("Rss", "Vm"))]

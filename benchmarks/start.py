@@ -36,9 +36,11 @@ def write_study(folder: Path) -> Path:
     for number in range(6):
         values = rng.normal(600, 100, (32, 32, 24)).astype(np.int16)
         nibabel.save(nibabel.Nifti1Image(values, np.diag((2.0, 2.0, 2.0, 1.0))), folder / f"s{number}.nii.gz")
-    (folder / "cohort.csv").write_text("id,group\n" + "".join(f"s{n},{'ab'[n % 2]}\n" for n in range(6)))
+    (folder / "cohort.csv").write_text(
+        "id,group\n" + "".join(f"s{n},{'ab'[n % 2]}\n" for n in range(6)), encoding="utf-8"
+    )
     study = folder / "study.yaml"
-    study.write_text(STUDY)
+    study.write_text(STUDY, encoding="utf-8")
     return study
 
 

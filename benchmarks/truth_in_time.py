@@ -71,7 +71,7 @@ def voxtempo(*arguments: str, log: Path, cache: Path) -> bool:
     """Run a command in a process of its own, its output in ``log``; return whether it succeeded."""
     environment = {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ, "VOXTEMPO_CACHE": str(cache)}
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w") as output:
+    with log.open("w", encoding="utf-8") as output:
         done = subprocess.run(
             [sys.executable, "-m", "voxtempo.cli", *arguments],
             stdout=output,
@@ -99,7 +99,7 @@ def trained(out: Path, truth: str, network: str) -> Path | None:
         overrides = [word for setting in settings_of(network) for word in ("--set", setting)]
         log = run.with_suffix(".log")
         if not voxtempo("train", str(study), "--out", str(run), *overrides, log=log, cache=out / "cache"):
-            print(f"{truth}, {network}: failed, see {log}\n{log.read_text()[-500:]}", flush=True)
+            print(f"{truth}, {network}: failed, see {log}\n{log.read_text(encoding='utf-8')[-500:]}", flush=True)
             return None
     return run
 
@@ -119,7 +119,7 @@ def cell(run: Path | None) -> str:
     """Return accuracy or R2 of a run with its interval, for the table."""
     if run is None:
         return "failed"
-    test: dict[str, Any] = json.loads((run / "metrics.json").read_text())["test"]
+    test: dict[str, Any] = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["test"]
     if "accuracy" in test:
         value = test["accuracy"]["value"]
         low, high = wilson(value, test["cases"])
@@ -132,7 +132,7 @@ def cost(run: Path | None) -> tuple[float, int]:
     """Return the seconds of training and the number of weights of a run."""
     if run is None:
         return float("nan"), 0
-    record: dict[str, Any] = json.loads((run / "manifest.json").read_text())
+    record: dict[str, Any] = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
     return record["seconds"]["train"], record["network"]["parameters"]
 
 

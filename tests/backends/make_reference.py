@@ -8,7 +8,10 @@ Run as a script, on TensorFlow, to write ``reference.npz`` anew after a network 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
@@ -50,10 +53,22 @@ def options_of(name: str) -> dict[str, object]:
     return chance | LIGHT.get(name, {})
 
 
-def build(case: str) -> keras.Model:
+@contextmanager
+def without_drawing() -> Iterator[None]:
+    """Let weights begin as zeros; JAX compiles the draw of every shape anew, which takes longer than all else here."""
+    kinds = [keras.initializers.VarianceScaling, keras.initializers.Orthogonal, keras.initializers.RandomUniform]
+    with ExitStack() as stack:
+        for kind in [*kinds, keras.initializers.RandomNormal, keras.initializers.TruncatedNormal]:
+            stack.enter_context(patch.object(kind, "__call__", keras.initializers.Zeros().__call__))
+        yield
+
+
+def build(case: str, precision: str = "float32") -> keras.Model:
     """Return the case's network with weights drawn from its name."""
     name, task = case.rsplit("-", 1)
-    model = build_network(name, SHAPES[networks[name].input], head_for(task, OUTPUTS[task]), options_of(name))
+    shape, head = SHAPES[networks[name].input], head_for(task, OUTPUTS[task])
+    with without_drawing():
+        model = build_network(name, shape, head, options_of(name), precision=precision)
     rng = np.random.default_rng(zlib.crc32(case.encode()))
     for variable in model.weights:
         shape, kind = tuple(variable.shape), variable.path.rsplit("/", 1)[-1]
@@ -79,9 +94,17 @@ def samples(case: str) -> tuple[np.ndarray, np.ndarray]:
     return x, np.array([0, 2]) if task == "classify" else rng.integers(0, 2, (2, *shape[:-1]))
 
 
+def logits_by(model: keras.Model, x: np.ndarray) -> np.ndarray:
+    """Return the model's logits; JAX compiles the whole, since operations one by one cost it seconds."""
+    if keras.backend.backend() != "jax":
+        return keras.ops.convert_to_numpy(model(x, training=False))
+    model.compile(jit_compile=True)
+    return np.asarray(model.predict_on_batch(x))
+
+
 def logits_of(case: str) -> np.ndarray:
     """Return logits of the two samples: all, or some hundreds spread evenly over a map."""
-    logits = keras.ops.convert_to_numpy(build(case)(samples(case)[0], training=False))
+    logits = logits_by(build(case), samples(case)[0])
     return logits.reshape(-1)[:: logits.size // KEPT | 1]
 
 

@@ -38,7 +38,7 @@ def test_a_study_trains_stops_in_the_middle_and_ends_in_the_same_numbers(tmp_pat
     torn = vt.train(study, tmp_path / "torn")
 
     def probabilities(run) -> np.ndarray:
-        with (run.folder / "predictions.csv").open() as file:
+        with (run.folder / "predictions.csv").open(encoding="utf-8") as file:
             return np.array([float(row["p_disk"]) for row in csv.DictReader(file)])
 
     assert np.allclose(probabilities(whole), probabilities(torn), atol=1e-4)

@@ -211,7 +211,7 @@ def test_truths_that_cannot_be_learned(setting: str, telling: str, studies: dict
 )  # fmt: skip
 def test_set_reaches_every_part(setting: str, own: Callable[[str], Path], tells: Say):
     study = own("disks")
-    study.write_text(study.read_text().replace("lightweight_cnn", "unet2d"))
+    study.write_text(study.read_text(encoding="utf-8").replace("lightweight_cnn", "unet2d"), encoding="utf-8")
     key, _, value = setting.partition("=")
     shown = tells(0, "check", "--quick", study, *settings(setting))
     assert value.strip("[]").replace("volume", "volume: whole") in shown, key
@@ -285,7 +285,7 @@ def test_label_maps_without_a_label(own: Callable[[str], Path], tells: Say):
 def test_tables_that_cannot_be_used(edit: Callable[[str], str], telling: str, own: Callable[[str], Path], tells: Say):
     study = own("spheres")
     table = study.parent / "cohort.csv"
-    table.write_text(edit(table.read_text()))
+    table.write_text(edit(table.read_text(encoding="utf-8")), encoding="utf-8")
     said = tells(2, "check", study)
     assert telling in said
     assert str(table) in said
@@ -305,7 +305,7 @@ def test_events_that_cannot_be_used(
     events: str, code: int, telling: str, own: Callable[[str], Path], tmp_path: Path, tells: Say
 ):
     study = own("blinks")
-    (study.parent / "p1.tsv").write_text("onset\tduration\ttrial_type\n" + events)
+    (study.parent / "p1.tsv").write_text("onset\tduration\ttrial_type\n" + events, encoding="utf-8")
     assert telling in tells(code, "check", study)
     assert tells(2, "train", study, "--out", tmp_path / "run")
     if "no window" in telling:
@@ -342,12 +342,12 @@ def test_other_verbs(arguments: list[str], code: int, telling: str, tells: Say):
 
 def test_nothing_is_written_where_it_cannot_be(studies: dict[str, Path], tmp_path: Path, tells: Say):
     file = tmp_path / "file"
-    file.write_text("mine")
+    file.write_text("mine", encoding="utf-8")
     assert "cannot be written" in tells(2, "new", studies["disks"].parent, "--out", file / "study.yaml")
     assert "Not a directory" in tells(2, "simulate", "bold", "--out", file / "there", "--subjects", 2)
     assert "is a file, expected a folder" in tells(2, "simulate", "bold", "--out", file)
     assert "exists already" in tells(2, "new", studies["disks"].parent, "--out", file)
-    assert file.read_text() == "mine"
+    assert file.read_text(encoding="utf-8") == "mine"
 
 
 def test_new_says_what_is_missing_for_a_study(tmp_path: Path, tells: Say):
@@ -388,13 +388,13 @@ def test_folds_that_are_none(studies: dict[str, Path], tmp_path: Path, tells: Sa
 def test_training_never_writes_into_a_foreign_folder(studies: dict[str, Path], tmp_path: Path, tells: Say):
     folder = tmp_path / "thesis"
     folder.mkdir()
-    (folder / "study.yaml").write_text("mine")
+    (folder / "study.yaml").write_text("mine", encoding="utf-8")
     for out in (folder, folder / "study.yaml"):
         assert "is no run folder: nothing in it was touched" in tells(2, "train", studies["disks"], "--out", out)
     early = tells(2, "train", studies["disks"], "--out", folder, *settings("cohort.table=none.csv"))
     assert "is no run folder" in early  # before anything is read
     assert [path.name for path in folder.iterdir()] == ["study.yaml"]
-    assert (folder / "study.yaml").read_text() == "mine"
+    assert (folder / "study.yaml").read_text(encoding="utf-8") == "mine"
     assert "cannot be written" in tells(2, "train", studies["disks"], "--out", folder / "study.yaml" / "run")
 
 
@@ -433,7 +433,7 @@ def test_a_network_of_ones_own_that_fails(
     code: str, telling: str, own: Callable[[str], Path], tmp_path: Path, tells: Say
 ):
     study = own("disks")
-    (study.parent / "net.py").write_text(code)
+    (study.parent / "net.py").write_text(code, encoding="utf-8")
     command = ("train", study, "--out", tmp_path / "run", *settings("train.epochs=1"), "--workers", 1)
     said = tells(2, *command, *settings("network={python: 'net.py:build'}"))
     assert telling in said
@@ -460,7 +460,7 @@ def test_folders_that_are_no_run(studies: dict[str, Path], scans: dict[str, Path
 
 
 def _json(path: Path, **values: object) -> None:
-    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **values}), encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -469,7 +469,7 @@ def _json(path: Path, **values: object) -> None:
         ("weights.safetensors", halve, "is no valid safetensors file"),
         ("weights.safetensors", Path.unlink, "is not a finished run: it has no weights.safetensors"),
         ("network.json", halve, "is not the description of a network"),
-        ("network.json", lambda path: path.write_text("[1, 2]"), "is not the description of a network"),
+        ("network.json", lambda path: path.write_text("[1, 2]", encoding="utf-8"), "is not the description of a network"),
         ("network.json", lambda path: _json(path, name="resnet99"), "no network called 'resnet99'"),
         ("network.json", lambda path: _json(path, task={"task": "dance"}), "does not describe a network that can be built"),
         ("network.json", lambda path: _json(path, input_shape=[24, "x", 1]), "does not describe a network that can be built"),
@@ -492,7 +492,7 @@ def test_a_run_without_its_split_cannot_be_judged_again(runs: dict[str, Path], t
     run = Path(shutil.copytree(runs["disks"], tmp_path / "run"))
     (run / "split.csv").unlink()
     assert "does not say which cases were its test" in tells(2, "evaluate", run)
-    (run / "metrics.json").write_text("{")
+    (run / "metrics.json").write_text("{", encoding="utf-8")
     assert "metrics.json" in tells(2, "report", run)
 
 
@@ -509,8 +509,8 @@ def test_a_run_of_all_folds_that_is_not_finished(
 
 def test_scans_that_have_moved(runs: dict[str, Path], tmp_path: Path, tells: Say):
     run = Path(shutil.copytree(runs["disks"], tmp_path / "run"))
-    text = (run / "study.yaml").read_text()
-    (run / "study.yaml").write_text(text.replace("cohort.csv", "gone.csv"))
+    text = (run / "study.yaml").read_text(encoding="utf-8")
+    (run / "study.yaml").write_text(text.replace("cohort.csv", "gone.csv"), encoding="utf-8")
     said = tells(2, "evaluate", run)
     assert "There is no table at" in said
     assert "correct the paths there" in said
@@ -554,7 +554,7 @@ def test_scans_of_another_kind(
     said = tells(2, "predict", runs[run], scans.get(scan, made), "--out", tmp_path / "o")
     assert "FAILED" in said
     assert telling in said
-    assert telling in (tmp_path / "o" / "predictions.csv").read_text()
+    assert telling in (tmp_path / "o" / "predictions.csv").read_text(encoding="utf-8")
 
 
 def test_arguments_that_are_no_scans(runs: dict[str, Path], scans: dict[str, Path], tmp_path: Path, tells: Say):
@@ -587,7 +587,7 @@ def test_predicting_loses_nothing(runs: dict[str, Path], own: Callable[[str], Pa
     own_predictions = (runs["spheres"] / "predictions.csv").read_bytes()
     assert "is a run folder" in tells(2, "predict", runs["spheres"], folder / "s0.nii.gz", "--out", runs["spheres"])
     assert (runs["spheres"] / "predictions.csv").read_bytes() == own_predictions
-    (tmp_path / "file").write_text("mine")
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
     assert "is a file" in tells(2, "predict", runs["spheres"], folder / "s0.nii.gz", "--out", tmp_path / "file")
     assert "cannot be written to" in tells(
         2, "predict", runs["spheres"], folder / "s0.nii.gz", "--out", tmp_path / "file" / "x"

@@ -38,11 +38,14 @@ def study(tmp_path: Path) -> Path:
         labels[2:5, 2:5, 2:5] = 1
         nib.save(nib.Nifti1Image(rng.integers(0, 99, (8, 8, 8)).astype(np.int16), np.eye(4)), tmp_path / f"c{i}.nii.gz")
         nib.save(nib.Nifti1Image(labels, np.eye(4)), tmp_path / f"c{i}_mask.nii.gz")
-    (tmp_path / "cohort.csv").write_text("id,site\n" + "\n".join(f"c{i},{'AB'[i % 2]}" for i in range(10)))
+    (tmp_path / "cohort.csv").write_text(
+        "id,site\n" + "\n".join(f"c{i},{'AB'[i % 2]}" for i in range(10)), encoding="utf-8"
+    )
     path = tmp_path / "study.yaml"
     path.write_text(
         "name: small\ntask: segment\ncohort:\n  table: cohort.csv\n  scans: {mr: '{id}.nii.gz'}\n"
-        "  target: {mask: '{id}_mask.nii.gz', labels: {1: thing}}\nsplit: {folds: 5, seed: 1}\n"
+        "  target: {mask: '{id}_mask.nii.gz', labels: {1: thing}}\nsplit: {folds: 5, seed: 1}\n",
+        encoding="utf-8",
     )
     return path
 

@@ -135,7 +135,7 @@ def test_a_reader_that_stops_early_is_no_error():
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_is_told():
-    with Path("/dev/full").open("w") as full:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = subprocess.run(
             [sys.executable, "-m", "voxtempo.cli", "networks"], stdout=full, stderr=subprocess.PIPE, text=True
         )

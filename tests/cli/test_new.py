@@ -51,7 +51,7 @@ def table(tmp_path: Path) -> Path:
         save(tmp_path / "data" / "seg" / f"x[{i}].nii.gz", labels=9)
         save(tmp_path / "data" / "seg3" / f"x[{i}].nii.gz", labels=3)
         lines.append(f"x[{i}],p{i // 2},{30 + i},{'FM'[i // 2 % 2]},{'AB'[i // 6]}")
-    (tmp_path / "data" / "people.csv").write_text("\n".join(lines))
+    (tmp_path / "data" / "people.csv").write_text("\n".join(lines), encoding="utf-8")
     return tmp_path / "data"
 
 
@@ -74,10 +74,10 @@ def test_the_task_that_is_asked_for(table: Path, tmp_path: Path):
 
 def test_nothing_is_overwritten_unless_forced(table: Path, tmp_path: Path):
     out = tmp_path / "study.yaml"
-    out.write_text("mine")
+    out.write_text("mine", encoding="utf-8")
     with pytest.raises(StudyError, match=r"study\.yaml exists already"):
         run(str(table), "--out", str(out))
-    assert out.read_text() == "mine"
+    assert out.read_text(encoding="utf-8") == "mine"
     made(table, out, "--force")
 
 
@@ -115,20 +115,21 @@ def test_bids_with_groups_and_with_events(tmp_path: Path):
     for i in range(4):
         save(root / f"sub-{i}" / "func" / f"sub-{i}_task-x_bold.nii.gz", volumes=5)
         lines.append(f"sub-{i}\t{'ab'[i % 2]}")
-    (root / "participants.tsv").write_text("\n".join(lines))
+    (root / "participants.tsv").write_text("\n".join(lines), encoding="utf-8")
     study, cohort = made(root, tmp_path / "a.yaml")
     assert (study.cohort.target.column, study.split.folds) == ("group", 4)
     assert cohort.classes == ("a", "b")
     for i in range(4):
         path = root / f"sub-{i}" / "func" / f"sub-{i}_task-x_events.tsv"
-        path.write_text("onset\tduration\ttrial_type\n0\t1\tleft\n2\t1\tright\n")
+        path.write_text("onset\tduration\ttrial_type\n0\t1\tleft\n2\t1\tright\n", encoding="utf-8")
     study, cohort = made(root, tmp_path / "b.yaml")
     assert study.cohort.target.events == "auto"
     assert cohort.classes == ("left", "right")
 
 
 @pytest.mark.parametrize(
-    "make", [lambda path: None, lambda path: path.mkdir(), lambda path: path.write_text("a,b\n1,2\n1,3\n")]
+    "make",
+    [lambda path: None, lambda path: path.mkdir(), lambda path: path.write_text("a,b\n1,2\n1,3\n", encoding="utf-8")],
 )
 def test_nothing_to_make_a_study_of(tmp_path: Path, make: Callable[[Path], object]):
     make(tmp_path / "source")

@@ -64,7 +64,7 @@ def volumes(tmp_path: Path) -> Path:
         labels[1:3], labels[3:5] = 1, 2
         _save_nifti(tmp_path / "labels" / f"{name}.nii.gz", labels)
         lines.append(f"{name},person{i},{20 + 3 * i},{'FM'[i % 2]},{'AB'[i // 6]}")
-    (tmp_path / "cohort.csv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "cohort.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return tmp_path
 
 
@@ -84,5 +84,5 @@ split: {folds: 4, seed: 3}
 def study_file(volumes: Path) -> Path:
     """The study file of ``volumes``."""
     path = volumes / "study.yaml"
-    path.write_text(STUDY)
+    path.write_text(STUDY, encoding="utf-8")
     return path

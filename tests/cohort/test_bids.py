@@ -17,7 +17,7 @@ HEADER = "name: b\ntask: classify\n"
 
 def write_study(folder: Path, cohort: str) -> Path:
     path = folder / "study.yaml"
-    path.write_text(f"{HEADER}cohort: {{bids: data, {cohort}}}\n")
+    path.write_text(f"{HEADER}cohort: {{bids: data, {cohort}}}\n", encoding="utf-8")
     return path
 
 
@@ -36,17 +36,20 @@ def dataset(tmp_path: Path, save_nifti: Callable[..., Path]) -> Path:
                 volume = rng.integers(0, 99, (4, 4, 3, 6)).astype(np.int16)
                 save_nifti(folder / "func" / f"{name}_bold.nii.gz", volume, (2, 2, 2), 0.0)
                 (folder / "func" / f"{name}_events.tsv").write_text(
-                    f"onset\tduration\ttrial_type\n0\t2\tleft\n4\t2\tright{'' if run == '1' else '2'}\n"
+                    f"onset\tduration\ttrial_type\n0\t2\tleft\n4\t2\tright{'' if run == '1' else '2'}\n",
+                    encoding="utf-8",
                 )
     save_nifti(
         root / "derivatives" / "sub-01" / "sub-01_task-rest_bold.nii.gz", np.zeros((2, 2, 2, 2), np.int16), (1, 1, 1), 1
     )
-    (root / "participants.tsv").write_text("participant_id\tage\tgroup\nsub-01\t30\tpatient\nsub-02\t40\tcontrol\n")
-    (root / "sub-01" / "sub-01_sessions.tsv").write_text("session_id\tscore\nses-1\t7\nses-2\t9\n")
-    (root / "task-rest_bold.json").write_text(json.dumps({"RepetitionTime": 2.0, "TaskName": "rest"}))
+    (root / "participants.tsv").write_text(
+        "participant_id\tage\tgroup\nsub-01\t30\tpatient\nsub-02\t40\tcontrol\n", encoding="utf-8"
+    )
+    (root / "sub-01" / "sub-01_sessions.tsv").write_text("session_id\tscore\nses-1\t7\nses-2\t9\n", encoding="utf-8")
+    (root / "task-rest_bold.json").write_text(json.dumps({"RepetitionTime": 2.0, "TaskName": "rest"}), encoding="utf-8")
     nearer = root / "sub-02" / "ses-1" / "func" / "sub-02_ses-1_task-rest_run-2_bold.json"
-    nearer.write_text(json.dumps({"RepetitionTime": 1.5}))
-    (root / "dataset_description.json").write_text("{}")
+    nearer.write_text(json.dumps({"RepetitionTime": 1.5}), encoding="utf-8")
+    (root / "dataset_description.json").write_text("{}", encoding="utf-8")
     return tmp_path
 
 
@@ -104,7 +107,8 @@ def test_templates_may_use_the_columns(dataset: Path, save_nifti: Callable[..., 
     path = dataset / "study.yaml"
     path.write_text(
         "name: b\ntask: segment\ncohort: {bids: data, scans: {t1: {suffix: T1w}}, "
-        "target: {mask: 'masks/{participant_id}_{ses}.nii', labels: {1: a}}}\n"
+        "target: {mask: 'masks/{participant_id}_{ses}.nii', labels: {1: a}}}\n",
+        encoding="utf-8",
     )
     cohort = build_cohort(load_study(path))
     assert [case.mask.name for case in cohort if case.mask] == [
@@ -133,7 +137,7 @@ def test_what_does_not_fit_is_named(dataset: Path, cohort: str, words: str):
 
 
 def test_subjects_without_a_line_are_warned_of(dataset: Path):
-    (dataset / "data" / "participants.tsv").write_text("participant_id\tgroup\nsub-01\tpatient\n")
+    (dataset / "data" / "participants.tsv").write_text("participant_id\tgroup\nsub-01\tpatient\n", encoding="utf-8")
     study = write_study(dataset, "scans: {bold: bold}, target: {events: auto, column: trial_type}")
     assert [(p.severity, "sub-02" in p.message) for p in build_cohort(load_study(study)).problems] == [
         ("warning", True)
@@ -153,7 +157,8 @@ def test_haxby_as_bids(real_data: Callable[[str], Path], tmp_path: Path):
     path = tmp_path / "study.yaml"
     path.write_text(
         f"name: h\ntask: classify\ncohort: {{bids: {real_data('haxby')}, scans: {{bold: bold}}, subject: run, "
-        "target: {events: auto, column: trial_type}}\n"
+        "target: {events: auto, column: trial_type}}\n",
+        encoding="utf-8",
     )
     cohort = build_cohort(load_study(path))
     assert len(cohort) == 12

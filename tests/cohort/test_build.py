@@ -14,9 +14,9 @@ from voxtempo.errors import CohortError, StudyError
 
 def edit_table(folder: Path, old: str, new: str) -> None:
     path = folder / "cohort.csv"
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert old in text
-    path.write_text(text.replace(old, new))
+    path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def test_cases_have_files_truth_and_rows(study_file: Path):
@@ -101,11 +101,12 @@ def slices(folder: Path, subjects: int = 6, rows: int = 4) -> Path:
     """A table of several rows a subject, one file for all, and its study."""
     (folder / "x.png").write_bytes(b"")
     lines = ["id,subject,label", *(f"s{s}-{r},s{s},{'ab'[s % 2]}" for s in range(subjects) for r in range(rows))]
-    (folder / "cohort.csv").write_text("\n".join(lines))
+    (folder / "cohort.csv").write_text("\n".join(lines), encoding="utf-8")
     path = folder / "study.yaml"
     path.write_text(
         "name: s\ntask: classify\ncohort: {table: cohort.csv, subject: subject, scans: {mr: x.png}, "
-        "target: {column: label}}\n"
+        "target: {column: label}}\n",
+        encoding="utf-8",
     )
     return path
 
@@ -129,9 +130,9 @@ def test_shuffle_moves_truth_by_subject(tmp_path: Path):
 def test_shuffle_does_not_depend_on_the_order_of_rows(tmp_path: Path):
     study = slices(tmp_path)
     first = {c.id: c.target for c in build_cohort(load_study(study, ["cohort.target.shuffle=1"]))}
-    header, *lines = (tmp_path / "cohort.csv").read_text().split("\n")
+    header, *lines = (tmp_path / "cohort.csv").read_text(encoding="utf-8").split("\n")
     order = np.random.default_rng(0).permutation(len(lines))
-    (tmp_path / "cohort.csv").write_text("\n".join([header, *(lines[i] for i in order)]))
+    (tmp_path / "cohort.csv").write_text("\n".join([header, *(lines[i] for i in order)]), encoding="utf-8")
     assert {c.id: c.target for c in build_cohort(load_study(study, ["cohort.target.shuffle=1"]))} == first
 
 
@@ -146,13 +147,14 @@ def series(folder: Path, save_nifti) -> Path:
     for run in range(4):
         save_nifti(folder / f"r{run}.nii.gz", rng.integers(0, 99, (4, 4, 3, 20)).astype(np.int16), (2, 2, 2), 2.0)
         rows = [f"{onset}\t4\t{'abc'[(i + run) % 3]}" for i, onset in enumerate(range(0, 36, 6))]
-        (folder / f"r{run}.tsv").write_text("onset\tduration\ttrial_type\n" + "\n".join(rows))
+        (folder / f"r{run}.tsv").write_text("onset\tduration\ttrial_type\n" + "\n".join(rows), encoding="utf-8")
         lines.append(f"run{run},r{run}.nii.gz,r{run}.tsv")
-    (folder / "cohort.csv").write_text("\n".join(lines))
+    (folder / "cohort.csv").write_text("\n".join(lines), encoding="utf-8")
     path = folder / "study.yaml"
     path.write_text(
         "name: e\ntask: classify\ncohort: {table: cohort.csv, scans: {bold: '{bold}'}, "
-        "target: {events: '{events}', column: trial_type}}\n"
+        "target: {events: '{events}', column: trial_type}}\n",
+        encoding="utf-8",
     )
     return path
 

@@ -106,9 +106,9 @@ def test_a_second_look_decodes_only_what_changed(pictures: Cohort, monkeypatch: 
     assert find_duplicates(pictures).groups == (("c", "d"),)
     assert looked == [changed]
     (store,) = (cache_root() / "hashes").iterdir()
-    store.write_text("{broken")
+    store.write_text("{broken", encoding="utf-8")
     assert find_duplicates(pictures).groups == (("c", "d"),)
-    assert len(json.loads(store.read_text())) == 7
+    assert len(json.loads(store.read_text(encoding="utf-8"))) == 7
 
 
 def test_unreadable_images_are_collected(pictures: Cohort):

@@ -27,7 +27,10 @@ def test_python_network_is_resolved(study_file: Path):
 
 
 def test_overrides_reach_sections_lists_and_steps(study_file: Path):
-    study_file.write_text(study_file.read_text() + "prepare: [orient: RAS, normalise]\nnetwork: unet3d\n")
+    study_file.write_text(
+        study_file.read_text(encoding="utf-8") + "prepare: [orient: RAS, normalise]\nnetwork: unet3d\n",
+        encoding="utf-8",
+    )
     study = load_study(
         study_file,
         ["train.epochs=5", "prepare.0.orient=LPS", "prepare.normalise.method=minmax", "network.width=8",
@@ -51,7 +54,7 @@ def test_dump_is_short_yaml_that_loads_equal(study_file: Path):
     text = dump_study(study)
     assert yaml.safe_load(text)["prepare"] == [{"orient": "RAS"}, {"normalise": {"method": "zscore"}}]
     again = study_file.with_name("again.yaml")
-    again.write_text(text)
+    again.write_text(text, encoding="utf-8")
     assert load_study(again) == study
 
 
@@ -61,7 +64,7 @@ def test_every_published_study_loads_and_round_trips(real_studies: Path, tmp_pat
     for path in files:
         study = load_study(path)
         again = tmp_path / path.name
-        again.write_text(dump_study(study))
+        again.write_text(dump_study(study), encoding="utf-8")
         assert load_study(again) == study
 
 
@@ -86,9 +89,9 @@ def test_every_published_study_loads_and_round_trips(real_studies: Path, tmp_pat
     ],
 )  # fmt: skip
 def test_a_fault_is_one_helpful_paragraph(study_file: Path, change: tuple[str, str], expected: list[str]):
-    text = study_file.read_text()
+    text = study_file.read_text(encoding="utf-8")
     assert change[0] in text
-    study_file.write_text(text.replace(*change))
+    study_file.write_text(text.replace(*change), encoding="utf-8")
     with pytest.raises(StudyError) as caught:
         load_study(study_file)
     message = str(caught.value)
@@ -99,7 +102,10 @@ def test_a_fault_is_one_helpful_paragraph(study_file: Path, change: tuple[str, s
 
 
 def test_several_faults_are_all_told(study_file: Path):
-    study_file.write_text(study_file.read_text().replace("classify", "x").replace("folds: 4", "folds: 0"))
+    study_file.write_text(
+        study_file.read_text(encoding="utf-8").replace("classify", "x").replace("folds: 4", "folds: 0"),
+        encoding="utf-8",
+    )
     with pytest.raises(StudyError, match=r"has 2 faults.*\(1\).*\(2\)"):
         load_study(study_file)
 
@@ -114,7 +120,7 @@ def test_several_faults_are_all_told(study_file: Path):
     ],
 )
 def test_bad_overrides_are_named(study_file: Path, setting: str, words: str):
-    study_file.write_text(study_file.read_text() + "prepare: [orient: RAS]\n")
+    study_file.write_text(study_file.read_text(encoding="utf-8") + "prepare: [orient: RAS]\n", encoding="utf-8")
     with pytest.raises(StudyError, match=words.replace("(", r"\(")):
         load_study(study_file, [setting])
 
@@ -134,7 +140,7 @@ def test_a_missing_file_is_named(tmp_path: Path):
 
 def test_yaml_cannot_make_python_objects(tmp_path: Path):
     path = tmp_path / "s.yaml"
-    path.write_text("name: !!python/object/apply:os.getcwd []\n")
+    path.write_text("name: !!python/object/apply:os.getcwd []\n", encoding="utf-8")
     with pytest.raises(StudyError, match="not valid YAML"):
         load_study(path)
 
@@ -142,7 +148,7 @@ def test_yaml_cannot_make_python_objects(tmp_path: Path):
 def test_aliases_do_not_explode(tmp_path: Path):
     path = tmp_path / "s.yaml"
     lines = ["a0: &a0 [x, x]", *(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 40))]
-    path.write_text("\n".join(lines))
+    path.write_text("\n".join(lines), encoding="utf-8")
     with pytest.raises(StudyError):
         load_study(path)
 

@@ -72,12 +72,12 @@ cohort:
     regions: {whole: [1, 2, 3], core: [2, 3], enhancing: [3]}
     ignore: 255
 """
-    (tmp_path / "s.yaml").write_text(text)
-    (tmp_path / "t.csv").write_text("id\na\n")
+    (tmp_path / "s.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "t.csv").write_text("id\na\n", encoding="utf-8")
     target = load_study(tmp_path / "s.yaml").cohort.target
     assert list(target.regions or {}) == ["whole", "core", "enhancing"]
     assert target.ignore == 255
-    (tmp_path / "s.yaml").write_text(text.replace("core: [2, 3]", "core: [3]"))
+    (tmp_path / "s.yaml").write_text(text.replace("core: [2, 3]", "core: [3]"), encoding="utf-8")
     with pytest.raises(StudyError, match=re.escape("region 'whole' has the labels 1, 2")):
         load_study(tmp_path / "s.yaml")
 

@@ -18,7 +18,7 @@ EVENTS = "onset\tduration\ttrial_type\n10\t8\tface\n18\t4\thouse\n30\t2\tn/a\n32
 
 def test_rest_is_what_no_row_of_the_table_speaks_of(tmp_path: Path):
     path = tmp_path / "e.tsv"
-    path.write_text(EVENTS)
+    path.write_text(EVENTS, encoding="utf-8")
     found = [(e.onset, e.duration, e.label) for e in read_events(path, "trial_type", "rest", 40.0)]
     assert found == [
         (0, 10, "rest"), (10, 8, "face"), (18, 4, "house"), (22, 8, "rest"), (32, 2, "face"), (34, 6, "rest"),
@@ -32,8 +32,8 @@ def study(folder: Path, **target) -> Path:
     for name in ("a", "b"):
         data = np.zeros((20, 3, 3, 2, 1), np.float32)
         write_scan(Scan(data, Geometry.from_spacing((3, 3, 2)), repetition_time=2.0), folder / f"{name}.nii.gz")
-        (folder / f"{name}.tsv").write_text(EVENTS)
-    (folder / "t.csv").write_text("id\na\nb\n")
+        (folder / f"{name}.tsv").write_text(EVENTS, encoding="utf-8")
+    (folder / "t.csv").write_text("id\na\nb\n", encoding="utf-8")
     (folder / "study.yaml").write_text(
         yaml.safe_dump(
             {
@@ -42,8 +42,8 @@ def study(folder: Path, **target) -> Path:
                            "target": {"events": "{id}.tsv", "column": "trial_type", **target}},
                 "sample": {"window": {"length": 2, "labels": "pure", "rest": "rest"}},
             }
-        )
-    )  # fmt: skip
+        ),
+    encoding="utf-8")  # fmt: skip
     return folder / "study.yaml"
 
 

@@ -202,9 +202,9 @@ def test_a_written_split_reads_back(tmp_path: Path):
     cohort = replace(cohort, cases=tuple(replace(c, group="s0") if c.id == "c4-0" else c for c in cohort))
     for fold in make_folds(cohort, Split(column="site")):
         path = write_split(tmp_path / "split.csv", cohort, fold)
-        assert path.read_text().splitlines()[0] == "id,subject,group,role"
+        assert path.read_text(encoding="utf-8").splitlines()[0] == "id,subject,group,role"
         assert read_split(path, fold.index, fold.name) == fold
-    path.write_text("id,role\nc0,tran\n")
+    path.write_text("id,role\nc0,tran\n", encoding="utf-8")
     with pytest.raises(CohortError, match=r"line 2: 'tran' is no role. Did you mean 'train'"):
         read_split(path)
 

@@ -85,7 +85,7 @@ def test_a_template_cannot_reach_into_objects(tmp_path: Path):
 
 def test_events_are_sorted_and_unlabelled_ones_left_out(tmp_path: Path):
     path = tmp_path / "e.tsv"
-    path.write_text("onset\tduration\ttrial_type\n20\t2.5\tface\n1.5\tn/a\thouse\n30\t1\tn/a\n")
+    path.write_text("onset\tduration\ttrial_type\n20\t2.5\tface\n1.5\tn/a\thouse\n30\t1\tn/a\n", encoding="utf-8")
     assert [(e.onset, e.duration, e.label) for e in read_events(path, "trial_type")] == [
         (1.5, 0.0, "house"), (20.0, 2.5, "face"),
     ]  # fmt: skip
@@ -102,19 +102,19 @@ def test_events_are_sorted_and_unlabelled_ones_left_out(tmp_path: Path):
 )
 def test_broken_events(tmp_path: Path, row: str, words: str):
     path = tmp_path / "e.tsv"
-    path.write_text(f"onset\tduration\ttrial_type\n{row}\n")
+    path.write_text(f"onset\tduration\ttrial_type\n{row}\n", encoding="utf-8")
     with pytest.raises(CohortError, match=words):
         read_events(path, "trial_type")
 
 
 def test_the_events_column_is_suggested(tmp_path: Path):
     path = tmp_path / "e.tsv"
-    path.write_text("onset\tduration\ttrial_type\n1\t1\ta\n")
+    path.write_text("onset\tduration\ttrial_type\n1\t1\ta\n", encoding="utf-8")
     with pytest.raises(CohortError, match="Did you mean 'trial_type'"):
         read_events(path, "trialtype")
 
 
 def test_outside_is_before_the_first_volume_or_after_the_last(tmp_path: Path):
     path = tmp_path / "e.tsv"
-    path.write_text("onset\tduration\tx\n-0.1\t1\ta\n0\t1\tb\n9.99\t5\tc\n10\t0\td\n")
+    path.write_text("onset\tduration\tx\n-0.1\t1\ta\n0\t1\tb\n9.99\t5\tc\n10\t0\td\n", encoding="utf-8")
     assert [e.label for e in outside(read_events(path, "x"), 10.0)] == ["a", "d"]

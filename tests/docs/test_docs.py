@@ -85,7 +85,7 @@ def code_of(page: str) -> str:
 
 @pytest.mark.parametrize("path", WRITTEN)
 def test_every_verb_and_target_named_exists(path):
-    targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.M))
+    targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
     code = code_of(WRITTEN[path])
     assert set(re.findall(r"(?:^|bin/)voxtempo ([a-z]+)", code, re.M)) <= set(VERBS)
     assert set(re.findall(r"^make ([a-z][\w-]*)", code, re.M)) <= targets

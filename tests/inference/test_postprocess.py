@@ -145,10 +145,10 @@ def test_a_studys_words_become_operations_and_a_record_brings_them_back(tmp_path
     assert thresholds_of(made, PLAIN) == {"a": 0.4, "b": 0.8}
     assert thresholds_of(made[:3], PLAIN) == {}
     path = tmp_path / "postprocess.json"
-    path.write_text(json.dumps({"operations": record_of(made)}))
+    path.write_text(json.dumps({"operations": record_of(made)}), encoding="utf-8")
     assert read_operations(path, PLAIN) == made
     assert read_operations(tmp_path / "none.json", PLAIN) == ()
-    path.write_text('{"operations": [{"largest_component": {"of": "c"}}]}')
+    path.write_text('{"operations": [{"largest_component": {"of": "c"}}]}', encoding="utf-8")
     with pytest.raises(RunError, match="no label or region 'c'"):
         read_operations(path, PLAIN)
 

@@ -105,7 +105,7 @@ def test_what_is_stored_is_the_network_without_the_extra_answers(tmp_path: Path)
     assert progress.history[-1]["train_loss"] < progress.history[0]["train_loss"]
     network = to_predict(model)
     write_weights(network, tmp_path / "weights.safetensors")
-    (tmp_path / "network.json").write_text(RECIPE.dumps())
+    (tmp_path / "network.json").write_text(RECIPE.dumps(), encoding="utf-8")
     again = Recipe.loads(tmp_path / "network.json").build()
     read_weights(again, tmp_path / "weights.safetensors")
     images = next(iter(feed(2).cover())).image

@@ -111,7 +111,7 @@ def test_a_signal_stops_cleanly_and_the_next_start_finishes(tmp_path, number):
 def test_a_damaged_newest_checkpoint_falls_back_to_the_older_one(tmp_path):
     train = settings()
     whole, _ = train_to_the_end(tmp_path / "run", train)
-    newest = max(tmp_path.glob("run/?.json"), key=lambda p: json.loads(p.read_text())["generation"])
+    newest = max(tmp_path.glob("run/?.json"), key=lambda p: json.loads(p.read_text(encoding="utf-8"))["generation"])
     content = bytearray(newest.with_suffix(".safetensors").read_bytes())
     content[-5] ^= 0xFF
     newest.with_suffix(".safetensors").write_bytes(bytes(content))
@@ -125,8 +125,8 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_older_one(tmp_path):
 def test_no_checkpoint_is_a_fresh_start_and_rubbish_is_ignored(tmp_path):
     model = compiled(settings())
     assert Checkpoints(tmp_path).restore(model) is None
-    (tmp_path / "a.json").write_text("{not json")
-    (tmp_path / "b.json").write_text('{"generation": 3, "sha256": "0", "progress": {"unknown": 1}}')
+    (tmp_path / "a.json").write_text("{not json", encoding="utf-8")
+    (tmp_path / "b.json").write_text('{"generation": 3, "sha256": "0", "progress": {"unknown": 1}}', encoding="utf-8")
     assert Checkpoints(tmp_path).restore(model) is None
 
 

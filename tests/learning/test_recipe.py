@@ -94,11 +94,11 @@ def test_the_centres_of_regions_come_from_the_step_that_made_them(tmp_path, cloc
 def test_a_recipe_survives_its_file_and_an_older_one_has_no_repetition_time(tmp_path, clocked):
     made = make_recipe(study({"length": 3}), TASK, prepared(tmp_path / "case"))
     path = tmp_path / "network.json"
-    path.write_text(made.dumps())
+    path.write_text(made.dumps(), encoding="utf-8")
     assert Recipe.loads(path) == made
     record = json.loads(made.dumps())
     del record["repetition_time"]
-    path.write_text(json.dumps(record))
+    path.write_text(json.dumps(record), encoding="utf-8")
     assert Recipe.loads(path).repetition_time is None
 
 

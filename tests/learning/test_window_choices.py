@@ -24,7 +24,9 @@ def study(window: dict, task: str = "classify", events: bool = False, missing: s
     )
 
 
-def cohort_of(rows=({}, {}), events=()) -> Cohort:
+def cohort_of(rows=None, events=()) -> Cohort:
+    if rows is None:
+        rows = ({}, {})
     cases = [
         Case(f"c{i}", f"c{i}", {"bold": "x"}, target="ab"[i % 2], events=events, row=r) for i, r in enumerate(rows)
     ]

@@ -319,7 +319,7 @@ def test_files_that_are_no_weights_are_refused(mobile: keras.Model, tmp_path: Pa
 
     refused("gone.h5", "there is no file .*never downloaded")
     for name in ("text.h5", "text.safetensors"):
-        (tmp_path / name).write_text("no weights")
+        (tmp_path / name).write_text("no weights", encoding="utf-8")
         refused(name, "is no (HDF5|valid safetensors) file")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = np.zeros(3)
@@ -399,7 +399,7 @@ def test_a_run_starts_from_the_file_and_predicts_without_it(tmp_path: Path) -> N
     inside = [kept[name] for name in sorted(kept) if "backbone/" in name]
     for found, expected in zip(inside, values(source.get_layer("backbone")), strict=True):
         np.testing.assert_array_equal(found, expected)
-    assert str(file) in (tmp_path / "run" / "manifest.json").read_text()
+    assert str(file) in (tmp_path / "run" / "manifest.json").read_text(encoding="utf-8")
     file.unlink()
     (tmp_path / "run" / "manifest.json").unlink()
     train_study(asked, tmp_path / "run", cache=tmp_path / "cache")  # goes on from the checkpoint
@@ -408,7 +408,7 @@ def test_a_run_starts_from_the_file_and_predicts_without_it(tmp_path: Path) -> N
     restored = values(run.predictor.models[0].get_layer("backbone"))
     for found, expected in zip(restored, values(source.get_layer("backbone")), strict=True):
         np.testing.assert_array_equal(found, expected)
-    with (tmp_path / "run" / "split.csv").open() as rows:
+    with (tmp_path / "run" / "split.csv").open(encoding="utf-8") as rows:
         sides = {(row["subject"], row["role"]) for row in csv.DictReader(rows)}
     assert len(sides) == 8
 

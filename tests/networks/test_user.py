@@ -31,7 +31,7 @@ SHAPE = (8, 8, 8, 1)
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "my_models.py"
-    path.write_text(GOOD)
+    path.write_text(GOOD, encoding="utf-8")
     return path
 
 
@@ -77,6 +77,6 @@ def test_missing_and_broken_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"expected 'path/to/file.py:function'"):
         build_user_network("build", SHAPE, Classify(2))
     broken = tmp_path / "broken.py"
-    broken.write_text("import no_such_module_at_all")
+    broken.write_text("import no_such_module_at_all", encoding="utf-8")
     with pytest.raises(StudyError, match="fails when imported: ModuleNotFoundError"):
         build_user_network(f"{broken}:build", SHAPE, Classify(2))

@@ -79,7 +79,9 @@ def test_spheres_give_what_nilearns_masker_gives(scan, tmp_path):
 
     points = [(-3.3, 1.2, -4.0), (5.1, 7.7, 2.2), (-6.0, -9.0, 8.0), (0.2, 0.1, -0.3)]
     table = tmp_path / "points.csv"
-    table.write_text("name,x,y,z\n" + "".join(f"p{i},{x},{y},{z}\n" for i, (x, y, z) in enumerate(points)))
+    table.write_text(
+        "name,x,y,z\n" + "".join(f"p{i},{x},{y},{z}\n" for i, (x, y, z) in enumerate(points)), encoding="utf-8"
+    )
     for radius in (0.5, 5.0, 8.0):
         result, decision = parcellated(scan, coordinates=str(table), radius=radius)
         masker = NiftiSpheresMasker(points, radius=radius, allow_overlap=True, standardize=None)
@@ -159,10 +161,10 @@ def test_the_default_augmentation_of_series_mixes_no_regions(scan, atlas):
 
 def test_regions_are_named_by_a_table(scan, atlas, tmp_path):
     table = tmp_path / "names.tsv"
-    table.write_text("index\tname\n300\tinsula\n2\tputamen\n5\tpons\n9\tvermis\n")
+    table.write_text("index\tname\n300\tinsula\n2\tputamen\n5\tpons\n9\tvermis\n", encoding="utf-8")
     _, decision = parcellated(scan, atlas=str(atlas), names=str(table))
     assert decision["regions"] == ["putamen", "pons", "vermis", "insula"]
-    table.write_text("index\tname\n2\tputamen\n5\tpons\n300\tinsula\n")
+    table.write_text("index\tname\n2\tputamen\n5\tpons\n300\tinsula\n", encoding="utf-8")
     with pytest.raises(StudyError, match="no region of value 9"):
         parcellated(scan, atlas=str(atlas), names=str(table))
 
@@ -214,10 +216,10 @@ def test_what_cannot_be_is_said(scan, atlas, tmp_path):
         parcellated(scan, coordinates="power2011")
     with pytest.raises(ScanError, match=r"nothing.nii"):
         parcellated(scan, atlas=str(tmp_path / "nothing.nii"))
-    (tmp_path / "p.csv").write_text("x,y,z\n1,2,three\n")
+    (tmp_path / "p.csv").write_text("x,y,z\n1,2,three\n", encoding="utf-8")
     with pytest.raises(StudyError, match="line 2: x, y and z are numbers"):
         parcellated(scan, coordinates=str(tmp_path / "p.csv"))
-    (tmp_path / "q.csv").write_text("x,y\n1,2\n")
+    (tmp_path / "q.csv").write_text("x,y\n1,2\n", encoding="utf-8")
     with pytest.raises(CohortError, match="'z'"):
         parcellated(scan, coordinates=str(tmp_path / "q.csv"))
     write_scan(
@@ -242,11 +244,11 @@ def test_files_that_steps_name_are_relative_to_the_study_and_absolute_in_the_run
     )
     wanted = str((tmp_path / "atlases" / "labels.nii.gz").resolve())
     for written in ("{atlas: ../atlases/labels.nii.gz}", "../atlases/labels.nii.gz"):
-        (folder / "study.yaml").write_text(text.format(written))
+        (folder / "study.yaml").write_text(text.format(written), encoding="utf-8")
         study = load_study(folder / "study.yaml")
         (_, built) = build_steps(study.prepare)
         assert built.atlas == wanted
-        (tmp_path / "run.yaml").write_text(dump_study(study))
+        (tmp_path / "run.yaml").write_text(dump_study(study), encoding="utf-8")
         again = load_study(tmp_path / "run.yaml")
         assert step_records(build_steps(again.prepare)) == step_records(build_steps(study.prepare))
         assert again.network.options == {"norm": "batch"}
@@ -264,7 +266,7 @@ def write_cohort(folder: Path) -> Path:
         data[7:, labels == 1 + number % 2] += 10
         write_scan(Scan(data, geometry, 2.0), folder / f"s{number}.nii.gz")
         rows.append(f"s{number},{'ab'[number % 2]}")
-    (folder / "cohort.csv").write_text("\n".join(rows) + "\n")
+    (folder / "cohort.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     study = folder / "study.yaml"
     study.write_text(
         "name: regions\ntask: classify\n"
@@ -272,7 +274,8 @@ def write_cohort(folder: Path) -> Path:
         "prepare: [{parcellate: atlas.nii.gz}, {normalise: {method: zscore, axis: time}}]\n"
         "sample: {window: {length: 12}}\nsplit: {test: 0.4, seed: 1}\n"
         "network: {name: st_gcn, edges: distance, widths: [4], neighbours: 1, kernel: 3}\n"
-        "train: {epochs: 2, batch: 4, rate: 0.01}\nevaluate: {intervals: 100}\n"
+        "train: {epochs: 2, batch: 4, rate: 0.01}\nevaluate: {intervals: 100}\n",
+        encoding="utf-8",
     )
     return study
 
@@ -289,7 +292,7 @@ def test_from_an_atlas_beside_the_study_to_a_prediction(tmp_path, monkeypatch):
     assert np.shape(recipe.options["coordinates"]) == (3, 3)
     assert run.metrics["test"]["accuracy"]["n"] == 4
     assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
-    assert len(json.loads((tmp_path / "run" / "prepare.json").read_text())["files"]) == 1
+    assert len(json.loads((tmp_path / "run" / "prepare.json").read_text(encoding="utf-8"))["files"]) == 1
     (predicted,) = predict_scans(run, [str(tmp_path / "data" / "s0.nii.gz")], tmp_path / "out")
     assert predicted.row["status"] == "ok"
     assert len(predicted.course) == 3

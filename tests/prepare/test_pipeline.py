@@ -205,7 +205,7 @@ def test_half_written_folders_are_not_taken_for_cases(cases, calls):
         PreparedCase.open_case(done["case3"].folder)
     again = prepare_cohort(cases, steps)
     assert [case.id for case in again.values() if case.fresh] == ["case3"]
-    record.write_text('{"format": ')
+    record.write_text('{"format": ', encoding="utf-8")
     assert prepare_cohort(cases, steps)["case3"].fresh
 
 
@@ -337,7 +337,10 @@ def test_an_interrupt_stops_the_workers_and_leaves_a_usable_cache(tmp_path):
     time.sleep(0.2)
     children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
     if children.exists():
-        alive = [Path(f"/proc/{pid}/cmdline").read_text() for pid in children.read_text().split()]
+        alive = [
+            Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
+            for pid in children.read_text(encoding="utf-8").split()
+        ]
         assert not any("voxtempo.prepare.worker" in command for command in alive)
     prepared = prepare_cohort(cases, steps, workers=2)
     assert 1 <= sum(not case.fresh for case in prepared.values()) < 6
@@ -349,7 +352,8 @@ def test_a_lost_worker_costs_one_case(cases, monkeypatch, tmp_path):
         "import os\nfrom dataclasses import dataclass\nfrom voxtempo.prepare.step import Step, step\n\n"
         "@step('fatal')\n@dataclass(frozen=True)\nclass Fatal(Step):\n"
         "    def apply(self, scan, decision):\n"
-        "        if 'case1' in scan.source:\n            os._exit(9)\n        return scan\n"
+        "        if 'case1' in scan.source:\n            os._exit(9)\n        return scan\n",
+        encoding="utf-8",
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     import fatal_step
@@ -380,11 +384,12 @@ def test_the_verb_prepares_and_finds_again(cases, tmp_path, capsys):
     from voxtempo.cli import prepare as verb
 
     rows = "\n".join(f"case{i},{i % 2}" for i in range(4))
-    (tmp_path / "data" / "cohort.csv").write_text(f"id,label\n{rows}\n")
+    (tmp_path / "data" / "cohort.csv").write_text(f"id,label\n{rows}\n", encoding="utf-8")
     study = tmp_path / "study.yaml"
     study.write_text(
         "name: small\ntask: classify\ncohort:\n  table: data/cohort.csv\n  scans: {mr: '{id}_mr.nii.gz'}\n"
-        "  target: {column: label}\nprepare: [orient]\nsplit: {folds: 2}\n"
+        "  target: {column: label}\nprepare: [orient]\nsplit: {folds: 2}\n",
+        encoding="utf-8",
     )
     parser = argparse.ArgumentParser()
     verb.add(parser.add_subparsers())

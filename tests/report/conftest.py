@@ -62,7 +62,7 @@ def common(folder: Path, name: str, task: str, network: str, cases: dict[str, Se
         "evaluate": {"by": "case", "intervals": RESAMPLES, "subgroups": ["sex"]},
         **study,
     }
-    (folder / "study.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    (folder / "study.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     write_json(folder / "network.json", {"name": network, "input_shape": [48, 56, 48, 1]})
     write_json(folder / "prepare.json", {"normalise": {"method": "zscore"}, "grid": {"spacing": [2, 2, 2]}})
     write_json(

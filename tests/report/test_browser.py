@@ -100,7 +100,7 @@ def test_a_hostile_name_stays_text(browser, fresh: Callable[[str], Path]):
         path = folder / name
         text = path.read_text(encoding="utf-8")
         text = text.replace("glioma", attack).replace("sub-120", "</svg><script>alert(2)</script>")
-        path.write_text(text.replace("examples/</svg><script>alert(2)</script>", "examples/sub-120"))
+        path.write_text(text.replace("examples/</svg><script>alert(2)</script>", "examples/sub-120"), encoding="utf-8")
     with Visit(browser, write_report(folder), 1280) as visit:
         assert visit.said == []
         assert visit.page.locator("script").count() == 0
@@ -110,7 +110,7 @@ def test_a_hostile_name_stays_text(browser, fresh: Callable[[str], Path]):
 
 
 def test_an_almost_empty_run_is_still_a_page(browser, tmp_path: Path):
-    (tmp_path / "study.yaml").write_text("name: bare\ntask: segment\n")
+    (tmp_path / "study.yaml").write_text("name: bare\ntask: segment\n", encoding="utf-8")
     with Visit(browser, write_report(tmp_path), 390) as visit:
         assert visit.said == []
         assert visit.page.locator("h1").inner_text() == "bare"

@@ -43,7 +43,7 @@ def moved(folder, means):
         rows.append({"id": f"<s{i}>", "file": f"s{i}.csv", "volumes": 30, "mean_framewise_displacement": mean,
                      "max_framewise_displacement": 3 * mean, "displaced_volumes": 2, "mean_dvars": 1.5})  # fmt: skip
     table(folder / "motion" / "summary.csv", rows)
-    (folder / "study.yaml").write_text("name: x\ntask: classify\n")
+    (folder / "study.yaml").write_text("name: x\ntask: classify\n", encoding="utf-8")
     return folder
 
 
@@ -74,13 +74,13 @@ def test_few_series_are_each_drawn_once(tmp_path, count):
 
 
 def test_without_motion_there_is_no_section(tmp_path):
-    (tmp_path / "study.yaml").write_text("name: x\ntask: classify\n")
+    (tmp_path / "study.yaml").write_text("name: x\ntask: classify\n", encoding="utf-8")
     assert motion_section(read_run(tmp_path)) is None
     assert 'id="motion"' not in write_report(tmp_path).read_text(encoding="utf-8")
 
 
 def test_motion_of_folds_is_found_in_the_first_that_has_it(tmp_path):
-    (tmp_path / "study.yaml").write_text("name: x\ntask: classify\n")
+    (tmp_path / "study.yaml").write_text("name: x\ntask: classify\n", encoding="utf-8")
     (tmp_path / "fold-0").mkdir()
     moved(tmp_path / "fold-0", [0.2, 0.3])
     assert motion_section(read_run(tmp_path)).content["cards"][0]["id"] == "<s1>"

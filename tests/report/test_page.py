@@ -25,8 +25,8 @@ def _text(path: Path) -> str:
 def _shrink(folder: Path, **metrics: object) -> Path:
     """Make a bare classification run whose metrics are given."""
     folder.mkdir(exist_ok=True)
-    (folder / "metrics.json").write_text(json.dumps(metrics))
-    (folder / "study.yaml").write_text("name: x\ntask: classify\n")
+    (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    (folder / "study.yaml").write_text("name: x\ntask: classify\n", encoding="utf-8")
     return folder
 
 
@@ -185,12 +185,12 @@ def test_slices_and_predicted_numbers_over_time_are_shown(fresh: Callable[[str],
     folder = fresh("regress")
     (folder / "examples").mkdir()
     np.save(folder / "examples" / "a.npy", np.eye(20, dtype=np.float16))
-    (folder / "examples" / "b.csv").write_text("time,value,truth\n0,1.5,2\n2,1.7,2\n4,2.5,\n")
+    (folder / "examples" / "b.csv").write_text("time,value,truth\n0,1.5,2\n2,1.7,2\n4,2.5,\n", encoding="utf-8")
     examples = [
         {"id": "a", "kind": "image", "note": "largest error", "files": {"image": "a.npy"}, "spacing": [1.0, 2.0]},
         {"id": "b", "kind": "course", "note": "", "files": {"course": "b.csv"}},
     ]
-    (folder / "examples" / "examples.json").write_text(json.dumps(examples))
+    (folder / "examples" / "examples.json").write_text(json.dumps(examples), encoding="utf-8")
     html = write_report(folder).read_text(encoding="utf-8")
     assert 'viewBox="0 0 20 40"' in html
     assert "Predicted value over time" in html
@@ -215,10 +215,11 @@ def test_names_that_look_like_formulas_or_markup_are_only_names(fresh: Callable[
     for name in ("predictions.csv", "metrics.json"):
         path = folder / name
         path.write_text(
-            path.read_text(encoding="utf-8").replace("glioma", r"$\frac{$").replace("pituitary", "{{ 7 * 7 }}")
+            path.read_text(encoding="utf-8").replace("glioma", r"$\frac{$").replace("pituitary", "{{ 7 * 7 }}"),
+            encoding="utf-8",
         )
         text = path.read_text(encoding="utf-8")
-        path.write_text(text.replace(r"$\frac{", r"$\\frac{") if name.endswith("json") else text)
+        path.write_text(text.replace(r"$\frac{", r"$\\frac{") if name.endswith("json") else text, encoding="utf-8")
     html = write_report(folder).read_text(encoding="utf-8")
     assert html.count(r"$\frac{$") > 3
     assert r">$\frac{$ " in html  # in the chart's legend

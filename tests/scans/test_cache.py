@@ -222,9 +222,9 @@ def test_another_process_gets_the_folder_not_the_voxels(tmp_path):
 
 def break_json(**changes):
     def change(folder):
-        record = json.loads((folder / SIDECAR).read_text())
+        record = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))
         record.update(changes)
-        (folder / SIDECAR).write_text(json.dumps(record))
+        (folder / SIDECAR).write_text(json.dumps(record), encoding="utf-8")
 
     return change
 
@@ -242,7 +242,7 @@ def lie_in_array(folder):
     ("damage", "words"),
     [
         (lambda f: (f / SIDECAR).unlink(), "no DICOM image|cannot be read"),
-        (lambda f: (f / SIDECAR).write_text("{"), "the text"),
+        (lambda f: (f / SIDECAR).write_text("{", encoding="utf-8"), "the text"),
         (lambda f: (f / ARRAY).unlink(), "no readable array"),
         (lambda f: (f / ARRAY).write_bytes(b"junk"), "no readable array"),
         (lambda f: np.save(f / ARRAY, np.zeros((6, 5, 4, 3, 2), np.float64)), "says"),

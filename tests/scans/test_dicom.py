@@ -186,7 +186,7 @@ class TestSeveralSeries:
         series_maker.classic(series_maker.voxels(seed=1), "study/a", number=3)
         series_maker.classic(series_maker.voxels(2, seed=2), "study/b", number=4)
         series_maker.mosaic(series_maker.voxels(2, seed=3), "study/c/deep", number=4)
-        (series_maker.folder / "study" / "README.txt").write_text("no image")
+        (series_maker.folder / "study" / "README.txt").write_text("no image", encoding="utf-8")
         (series_maker.folder / "study" / "._hidden.dcm").write_bytes(b"\0" * 200)
         return series_maker.folder / "study"
 

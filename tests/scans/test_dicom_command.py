@@ -62,7 +62,7 @@ def test_folders_are_checked_prepared_trained_and_predicted(cohort: Path, tmp_pa
     assert main(["evaluate", str(tmp_path / "run")]) == 0
     folders = [str(cohort / "series" / name) for name in ("p0", "p1")]
     assert main(["predict", str(tmp_path / "run"), *folders, "--out", str(tmp_path / "said")]) == 0
-    with (tmp_path / "said" / "predictions.csv").open() as file:
+    with (tmp_path / "said" / "predictions.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(row["id"], row["status"]) for row in rows] == [("p0", "ok"), ("p1", "ok")]
 
@@ -115,15 +115,15 @@ def test_damaged_folders(damage: str, cohort: Path, capsys):
 def test_new_finds_folders_named_in_a_table_or_after_its_ids(cohort: Path, tmp_path: Path):
     for columns, template in (("id,group,folder", "{folder}"), ("id,group", "series/{id}")):
         text = "\n".join(",".join(line.split(",")[: columns.count(",") + 1]) for line in _rows(cohort))
-        (cohort / "some.csv").write_text(text)
+        (cohort / "some.csv").write_text(text, encoding="utf-8")
         out = tmp_path / f"{columns.count(',')}.yaml"
         assert main(["new", str(cohort / "some.csv"), "--out", str(out), "--task", "classify"]) == 0
-        assert template in out.read_text()
+        assert template in out.read_text(encoding="utf-8")
         assert main(["check", str(out), "--set", "split={folds: 3}"]) == 0
 
 
 def _rows(cohort: Path) -> list[str]:
-    return (cohort / "cohort.csv").read_text().split()
+    return (cohort / "cohort.csv").read_text(encoding="utf-8").split()
 
 
 def test_new_takes_folders_of_folders_for_classes_and_says_what_is_missing(series_maker, tmp_path: Path, capsys):

@@ -153,7 +153,7 @@ def test_missing_empty_and_folder(tmp_path):
             read_scan(path)
     with pytest.raises(ScanError, match="no DICOM"):
         read_scan(tmp_path)
-    (tmp_path / "table.csv").write_text("id,age\n" * 20)
+    (tmp_path / "table.csv").write_text("id,age\n" * 20, encoding="utf-8")
     with pytest.raises(ScanError, match="is no scan"):
         read_scan(tmp_path / "table.csv")
 

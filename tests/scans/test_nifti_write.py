@@ -131,6 +131,6 @@ def test_complex_values_are_refused(tmp_path):
 
 
 def test_a_place_that_cannot_be_written(tmp_path):
-    (tmp_path / "file").write_text("x")
+    (tmp_path / "file").write_text("x", encoding="utf-8")
     with pytest.raises(ScanError, match="cannot be written"):
         write_scan(ramp(), tmp_path / "file" / "scan.nii")

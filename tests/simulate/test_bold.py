@@ -24,7 +24,7 @@ SMALL = {"subjects": 8, "volumes": 58, "voxel": 8.0, "seed": 3}
 
 
 def table(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as stream:
+    with path.open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream, delimiter="\t"))
 
 
@@ -65,13 +65,13 @@ def test_names_are_bids(cohort):
     for path in files:
         assert name.fullmatch(path.name), path.name
         assert path.name.startswith(path.parent.parent.name)
-    description = json.loads((folder / "dataset_description.json").read_text())
+    description = json.loads((folder / "dataset_description.json").read_text(encoding="utf-8"))
     assert {"Name", "BIDSVersion"} <= set(description)
     people = table(folder / "participants.tsv")
     assert list(people[0]) == ["participant_id", "group", "age", "sex", "amplitude"]
     assert [p["participant_id"] for p in people] == sorted(p.name for p in folder.glob("sub-*"))
     assert sorted(p["group"] for p in people) == ["control"] * 4 + ["patient"] * 4
-    sidecar = json.loads((folder / "sub-01/func/sub-01_task-blocks_run-1_bold.json").read_text())
+    sidecar = json.loads((folder / "sub-01/func/sub-01_task-blocks_run-1_bold.json").read_text(encoding="utf-8"))
     header = read_header(folder / "sub-01/func/sub-01_task-blocks_run-1_bold.nii.gz")
     assert sidecar["RepetitionTime"] == header.repetition_time == 2.0
     assert header.volumes == 58
@@ -81,10 +81,10 @@ def test_studies_are_valid_and_found(cohort):
     folder, studies = cohort
     assert [path.name for path in studies] == ["conditions.yaml", "groups.yaml", "amplitude.yaml"]
     for path in studies:
-        study = Study.model_validate(yaml.safe_load(path.read_text()))
+        study = Study.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
         assert (folder / study.cohort.bids).resolve() == folder.resolve()
         assert study.sample.kind == "window"
-    conditions = Study.model_validate(yaml.safe_load(studies[0].read_text()))
+    conditions = Study.model_validate(yaml.safe_load(studies[0].read_text(encoding="utf-8")))
     assert conditions.cohort.target.events == "auto"
     assert conditions.sample.window.align == "events"
     assert conditions.sample.window.delay == 5.0

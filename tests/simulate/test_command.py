@@ -35,12 +35,12 @@ def test_refuses_a_folder_in_use(tmp_path):
     call("bold", "--out", out, *QUICK)
     with pytest.raises(CohortError, match="--force"):
         call("bold", "--out", out, *QUICK)
-    (tmp_path / "made" / "mine.txt").write_text("kept")
+    (tmp_path / "made" / "mine.txt").write_text("kept", encoding="utf-8")
     assert call("bold", "--out", out, "--subjects", "3", "--volumes", "34", "--voxel", "14", "--force") == 0
     assert call("bold", "--out", out, *QUICK, "--design", "groups", "--force") == 0
     assert sorted(p.name for p in (tmp_path / "made").glob("sub-*")) == ["sub-01", "sub-02"]
     assert not (tmp_path / "made" / "conditions.yaml").exists()
-    assert (tmp_path / "made" / "mine.txt").read_text() == "kept"
+    assert (tmp_path / "made" / "mine.txt").read_text(encoding="utf-8") == "kept"
 
 
 def test_force_never_touches_real_data(tmp_path):
@@ -48,7 +48,7 @@ def test_force_never_touches_real_data(tmp_path):
     with pytest.raises(CohortError, match="no simulation wrote"):
         call("bold", "--out", str(tmp_path), *QUICK, "--force")
     assert (tmp_path / "sub-01").exists()
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(CohortError, match="is a file"):
         call("bold", "--out", str(tmp_path / "file"), *QUICK)
 

@@ -241,7 +241,7 @@ def test_what_is_written(truth, tmp_path):
     study = load_study(studies[0])
     assert study.task == ("classify" if truth in GROUPED else "regress")
     assert study.augment == "none"
-    with (tmp_path / "participants.tsv").open(newline="") as stream:
+    with (tmp_path / "participants.tsv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))
     column = study.cohort.target.column
     assert list(rows[0]) == ["participant_id", column]
@@ -251,7 +251,7 @@ def test_what_is_written(truth, tmp_path):
     made = options.simulate(list(options.people().values())[2], 2)
     np.testing.assert_array_equal(scan.data, made.scan.data)
     assert scan.repetition_time == 2.0
-    assert json.loads((func / "sub-03_task-timing_bold.json").read_text()) == {
+    assert json.loads((func / "sub-03_task-timing_bold.json").read_text(encoding="utf-8")) == {
         "TaskName": "timing",
         "RepetitionTime": 2.0,
     }
@@ -270,7 +270,7 @@ def test_what_is_written(truth, tmp_path):
 @pytest.mark.parametrize(("repetition_time", "volumes"), [(2.0, 40), (2.0, 47), (3.0, 40), (0.8, 100), (2.5, 16)])
 def test_windows_of_the_response_begin_with_a_cycle(repetition_time, volumes, tmp_path):
     options = Timing(truth="amplitude", subjects=2, voxel=20.0, repetition_time=repetition_time, volumes=volumes)
-    window = yaml.safe_load(options.write(tmp_path)[0].read_text())["sample"]["window"]
+    window = yaml.safe_load(options.write(tmp_path)[0].read_text(encoding="utf-8"))["sample"]["window"]
     cycle = cycle_volumes(repetition_time)
     assert window["stride"] == cycle
     assert window["draw"] == "tiled"
@@ -313,7 +313,7 @@ def test_a_network_of_time_learns_it_and_the_mean_image_does_not(truth, tmp_path
     for name, settings in (("time", ()), ("static", static)):
         overrides = [word for setting in settings for word in ("--set", setting)]
         voxtempo("train", data / f"{truth}.yaml", "--out", tmp_path / name, *overrides, cache=cache)
-        test = json.loads((tmp_path / name / "metrics.json").read_text())["test"]
+        test = json.loads((tmp_path / name / "metrics.json").read_text(encoding="utf-8"))["test"]
         figures[name] = test["accuracy" if truth in GROUPED else "r2"]["value"]
     assert figures["time"] >= (0.9 if truth in GROUPED else 0.8)
     highest = stats.binom.interval(0.999, 24, 0.5)[1] / 24 if truth in GROUPED else 0.3

@@ -12,14 +12,14 @@ from voxtempo.scans import Geometry, Scan, write_scan
 
 
 def write_table(path: Path, rows: list[dict]) -> None:
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
 
 
 def write_study(path: Path, **study) -> Path:
-    path.write_text(yaml.safe_dump(study))
+    path.write_text(yaml.safe_dump(study), encoding="utf-8")
     return path
 
 
@@ -103,7 +103,7 @@ def blinks(folder: Path, subjects: int = 10, volumes: int = 24) -> Path:
             events.append(f"{start * 2.0}\t8\t{'left' if side else 'right'}")
         geometry = Geometry.from_spacing((8, 6, 1), (3, 3, 3))
         write_scan(Scan(data, geometry, repetition_time=2.0), folder / f"p{s}.nii.gz")
-        (folder / f"p{s}.tsv").write_text("\n".join(events) + "\n")
+        (folder / f"p{s}.tsv").write_text("\n".join(events) + "\n", encoding="utf-8")
         rows.append({"id": f"p{s}"})
     write_table(folder / "cohort.csv", rows)
     return write_study(

@@ -66,7 +66,7 @@ def pulses(folder: Path, subjects: int = 8, volumes: int = 36, seconds: float = 
             events.append(f"{start * seconds}\t{length * seconds}\t{'left' if side else 'right'}")
         geometry = Geometry.from_spacing((8, 6, 1), (3, 3, 3))
         write_scan(Scan(data, geometry, repetition_time=seconds), folder / f"p{s}.nii.gz")
-        (folder / f"p{s}.tsv").write_text("\n".join(events) + "\n")
+        (folder / f"p{s}.tsv").write_text("\n".join(events) + "\n", encoding="utf-8")
         rows.append({"id": f"p{s}"})
     write_table(folder / "cohort.csv", rows)
     return write_study(

@@ -38,7 +38,7 @@ def voxtempo(*arguments: object, cache: Path, code: int = 0) -> subprocess.Compl
 
 
 def table(path: Path) -> list[dict[str, str]]:
-    with path.open() as file:
+    with path.open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -53,7 +53,7 @@ def segmented(tmp_path_factory):
 def test_segmentation_writes_the_whole_run_folder_and_prints_its_figures(segmented):
     folder, _, out = segmented
     assert {p.name for p in (folder / "run").iterdir()} >= RUN_FILES
-    metrics = json.loads((folder / "run" / "metrics.json").read_text())
+    metrics = json.loads((folder / "run" / "metrics.json").read_text(encoding="utf-8"))
     for name in ("ball", "core", "mean"):
         figure = metrics["test"]["dice"][name]
         assert figure["value"] > 0.85, name
@@ -132,9 +132,9 @@ def test_a_finished_run_is_not_trained_again_and_another_study_is_refused(segmen
 
 def test_evaluate_gives_the_same_figures_again(segmented):
     folder, _, _ = segmented
-    before = json.loads((folder / "run" / "metrics.json").read_text())
+    before = json.loads((folder / "run" / "metrics.json").read_text(encoding="utf-8"))
     voxtempo("evaluate", folder / "run", cache=folder / "cache")
-    after = json.loads((folder / "run" / "metrics.json").read_text())
+    after = json.loads((folder / "run" / "metrics.json").read_text(encoding="utf-8"))
     assert after["test"]["dice"]["ball"] == pytest.approx(before["test"]["dice"]["ball"])
 
 
@@ -144,10 +144,10 @@ def test_an_external_cohort_is_judged_whole_and_one_that_was_trained_on_is_refus
     for i in range(5):  # other people than those of the run
         for part in ("images", "labels"):
             (folder / "other" / part / f"s{i}.nii.gz").rename(folder / "other" / part / f"e{i}.nii.gz")
-    text = (folder / "other" / "cohort.csv").read_text().replace("s", "e").replace("eubject", "subject")
-    (folder / "other" / "cohort.csv").write_text(text)
+    text = (folder / "other" / "cohort.csv").read_text(encoding="utf-8").replace("s", "e").replace("eubject", "subject")
+    (folder / "other" / "cohort.csv").write_text(text, encoding="utf-8")
     voxtempo("evaluate", folder / "run", "--on", other, cache=folder / "cache")
-    metrics = json.loads((folder / "run" / "external-spheres" / "metrics.json").read_text())
+    metrics = json.loads((folder / "run" / "external-spheres" / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["test"]["dice"]["mean"]["n"] == 5
     assert metrics["test"]["dice"]["mean"]["value"] > 0.8
     done = voxtempo("evaluate", folder / "run", "--on", study, cache=folder / "cache", code=2)
@@ -162,7 +162,7 @@ def test_all_folds_judge_every_case_once(tmp_path):
     )  # fmt: skip
     rows = [row for row in table(tmp_path / "run" / "predictions.csv") if row["role"] == "test"]
     assert sorted(row["id"] for row in rows) == sorted(f"s{i}" for i in range(9))
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["test"]["dice"]["mean"]["n"] == 9
     voxtempo(
         "predict",
@@ -178,7 +178,7 @@ def test_all_folds_judge_every_case_once(tmp_path):
 def test_slices_are_judged_by_subject_and_by_subgroup(tmp_path):
     study = disks(tmp_path / "data")
     out = voxtempo("train", study, "--out", tmp_path / "run", cache=tmp_path / "cache").stdout
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["test"]["accuracy"]["value"] >= 0.8
     assert metrics["test"]["accuracy"]["n"] * 2 == metrics["test_by_case"]["cases"]
     assert set(metrics["subgroups"]["sex"]) <= {"F", "M"}
@@ -195,18 +195,19 @@ def test_regression_beats_its_baseline_and_a_users_own_network_runs(tmp_path):
         "import keras\n\n\ndef build(input_shape, outputs, width=8):\n"
         "    i = keras.Input(input_shape)\n    x = keras.layers.Conv2D(width, 3, strides=2, activation='relu')(i)\n"
         "    x = keras.layers.Conv2D(width, 3, strides=2, activation='relu')(x)\n"
-        "    return keras.Model(i, keras.layers.Dense(outputs)(keras.layers.Flatten()(x)))\n"
+        "    return keras.Model(i, keras.layers.Dense(outputs)(keras.layers.Flatten()(x)))\n",
+        encoding="utf-8",
     )
     text = (
         (tmp_path / "data" / "study.yaml")
-        .read_text()
+        .read_text(encoding="utf-8")
         .replace("name: lightweight_cnn", "python: own.py:build\n  width: 12")
     )
-    (tmp_path / "data" / "study.yaml").write_text(text)
+    (tmp_path / "data" / "study.yaml").write_text(text, encoding="utf-8")
     voxtempo("train", study, "--out", tmp_path / "run", cache=tmp_path / "cache")
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["test"]["accuracy"]["value"] > metrics["baseline"]["accuracy"]["value"]
-    (tmp_path / "data" / "own.py").write_text("def build(): ...\n")
+    (tmp_path / "data" / "own.py").write_text("def build(): ...\n", encoding="utf-8")
     done = voxtempo(
         "predict",
         tmp_path / "run",
@@ -221,10 +222,14 @@ def test_regression_beats_its_baseline_and_a_users_own_network_runs(tmp_path):
 
 def test_regression_of_a_column(tmp_path):
     study = disks(tmp_path / "data", subjects=24, slices=1)
-    text = study.read_text().replace("task: classify", "task: regress").replace("column: kind", "column: age")
-    study.write_text(text)
+    text = (
+        study.read_text(encoding="utf-8")
+        .replace("task: classify", "task: regress")
+        .replace("column: kind", "column: age")
+    )
+    study.write_text(text, encoding="utf-8")
     voxtempo("train", study, "--out", tmp_path / "run", "--set", "train.epochs=3", cache=tmp_path / "cache")
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["test"]["mae"]["value"] > 0
     assert metrics["baseline"]["mae"]["value"] > 0
     rows = table(tmp_path / "run" / "predictions.csv")
@@ -237,7 +242,7 @@ def test_events_in_series_get_a_row_each_and_a_new_series_a_time_course(tmp_path
     rows = [r for r in table(tmp_path / "run" / "predictions.csv") if r["role"] == "test"]
     assert len(rows) == 12
     assert rows[0]["id"].endswith("s")
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["test"]["accuracy"]["value"] > 0.8
     voxtempo(
         "predict", tmp_path / "run", tmp_path / "data" / "p0.nii.gz", "--out", tmp_path / "p", cache=tmp_path / "cache"

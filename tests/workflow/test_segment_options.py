@@ -36,13 +36,13 @@ def nested_spheres(folder: Path) -> Path:
         labels = np.asarray(image.dataobj).copy()
         labels[..., : labels.shape[2] // 3] = 255
         nib.save(nib.Nifti1Image(labels, image.affine), file)
-    study = yaml.safe_load(path.read_text())
+    study = yaml.safe_load(path.read_text(encoding="utf-8"))
     study["cohort"]["target"] |= {
         "labels": {1: "shell", 3: "core"}, "regions": {"whole": [1, 3], "core": [3]}, "ignore": 255,
     }  # fmt: skip
     study["train"] |= {"epochs": 16, "class_weights": {"core": 2.0}}
     study["evaluate"]["postprocess"] = LISTED
-    path.write_text(yaml.safe_dump(study, sort_keys=False))
+    path.write_text(yaml.safe_dump(study, sort_keys=False), encoding="utf-8")
     return path
 
 
@@ -55,18 +55,18 @@ def nested(tmp_path_factory):
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open() as file:
+    with path.open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def test_regions_are_judged_and_averaged_and_so_are_labels_that_are_none(nested):
     folder, _ = nested
-    dice = json.loads((folder / "run" / "metrics.json").read_text())["test"]["dice"]
+    dice = json.loads((folder / "run" / "metrics.json").read_text(encoding="utf-8"))["test"]["dice"]
     assert list(dice) == ["whole", "core", "shell", "mean"]
     assert dice["whole"]["value"] > 0.85
     assert dice["core"]["value"] > 0.7
     assert dice["mean"]["value"] == pytest.approx((dice["whole"]["value"] + dice["core"]["value"]) / 2)
-    assert "mean of whole and core" in (folder / "run" / "report.html").read_text()
+    assert "mean of whole and core" in (folder / "run" / "report.html").read_text(encoding="utf-8")
 
 
 def test_figures_leave_out_what_is_ignored(nested):
@@ -110,9 +110,9 @@ def test_a_prediction_does_to_its_label_map_what_the_run_did(nested):
 def test_a_cohort_that_ignores_another_value_is_no_external_test(nested, tmp_path):
     folder, _ = nested
     other = spheres(tmp_path / "other", count=4, codes="LAI")
-    study = yaml.safe_load(other.read_text())
+    study = yaml.safe_load(other.read_text(encoding="utf-8"))
     study["cohort"]["target"] |= {"labels": {1: "shell", 3: "core"}, "ignore": 254}
-    other.write_text(yaml.safe_dump(study))
+    other.write_text(yaml.safe_dump(study), encoding="utf-8")
     with pytest.raises(CohortError, match="ignores the label value 254, but the run ignores 255"):
         evaluate_run(folder / "run", load_study(other), cache=folder / "cache")
 
@@ -123,14 +123,14 @@ def test_auto_chooses_on_validation_cases_once(nested, tmp_path):
         path, ["evaluate.postprocess=auto", "split.validation=0.65", "train.epochs=2", "train.class_weights=none"]
     )
     train_study(study, tmp_path / "run", cache=folder / "cache")
-    record = json.loads((tmp_path / "run" / "postprocess.json").read_text())
+    record = json.loads((tmp_path / "run" / "postprocess.json").read_text(encoding="utf-8"))
     validation = [row for row in rows_of(tmp_path / "run" / "split.csv") if row["role"] == "validation"]
     assert record["subjects"] == len(validation) >= 5
     assert [next(iter(each["operation"])) for each in record["tried"]][:2] == ["largest_component"] * 2
     record["operations"] = [{"fill_holes": {"of": "core"}}]
-    (tmp_path / "run" / "postprocess.json").write_text(json.dumps(record))
+    (tmp_path / "run" / "postprocess.json").write_text(json.dumps(record), encoding="utf-8")
     evaluate_run(tmp_path / "run", cache=folder / "cache")
-    assert json.loads((tmp_path / "run" / "postprocess.json").read_text()) == record
+    assert json.loads((tmp_path / "run" / "postprocess.json").read_text(encoding="utf-8")) == record
 
 
 def test_an_operation_on_nothing_is_refused_before_anything_is_done(nested, tmp_path):
@@ -148,8 +148,10 @@ def test_folds_do_together_what_most_of_them_chose(tmp_path):
     members = [tmp_path / f"fold-{i}" for i in range(4)]
     for member, operations in zip(members, chosen, strict=True):
         member.mkdir()
-        (member / "postprocess.json").write_text(json.dumps({"operations": record_of(operations)}))
+        (member / "postprocess.json").write_text(json.dumps({"operations": record_of(operations)}), encoding="utf-8")
     study = SimpleNamespace(evaluate=SimpleNamespace(postprocess="auto"))
     run = SimpleNamespace(folder=tmp_path, members=members, task=SegmentTask({1: "a"}), study=study)
     assert join_postprocess(run) == (LargestComponent(),)
-    assert json.loads((tmp_path / "postprocess.json").read_text())["operations"] == record_of([LargestComponent()])
+    assert json.loads((tmp_path / "postprocess.json").read_text(encoding="utf-8"))["operations"] == record_of(
+        [LargestComponent()]
+    )

@@ -19,7 +19,7 @@ SHORT = ["train.epochs=1", "train.steps=1"]
 
 
 def table(path: Path) -> list[dict[str, str]]:
-    with path.open() as file:
+    with path.open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -46,7 +46,7 @@ def test_a_cine_gives_the_ejection_fraction_from_its_two_named_volumes(beating, 
     folder, study = beating
     run = vt.train(vt.load_study(study), tmp_path / "run")
     assert run.metrics["test"]["r2"]["value"] >= 0.8
-    recipe = json.loads((tmp_path / "run" / "network.json").read_text())
+    recipe = json.loads((tmp_path / "run" / "network.json").read_text(encoding="utf-8"))
     assert recipe["input_shape"] == [2, 24, 24, 1, 2]  # two volumes, the scan and its difference
     assert recipe["repetition_time"] is None  # hearts beat at rates of their own
     with pytest.raises(StudyError, match="the column 'ed' does not exist"):
@@ -79,7 +79,7 @@ def test_all_phases_of_a_beat_make_a_window_whatever_its_rate(beating, tmp_path)
         "sample.window={length: 9, draw: tiled}",
     ]
     vt.train(vt.load_study(study, [*overrides, *SHORT]), tmp_path / "run")
-    recipe = json.loads((tmp_path / "run" / "network.json").read_text())
+    recipe = json.loads((tmp_path / "run" / "network.json").read_text(encoding="utf-8"))
     assert (recipe["input_shape"], recipe["repetition_time"]) == ([9, 24, 24, 1, 1], None)
     with pytest.raises(CohortError, match=r"repetition times differ.*'resample_time'"):
         vt.train(vt.load_study(study, ["sample.window={length: 9}", *SHORT]), tmp_path / "mixed")
