@@ -34,7 +34,7 @@ SECTION_MEANING = {
     "network": "which network, and its options (planned)",
     "train": "how the network is fitted",
     "evaluate": "how the result is judged",
-    "slices": "samples are slices across one axis",
+    "slices": "samples are whole slices across one axis",
     "window": "samples are windows of consecutive volumes",
 }
 LEAVES = {
@@ -51,7 +51,8 @@ LEAVES = {
     "Train.tensorboard": "write logs for TensorBoard into the run folder (extra `tensorboard`)",
 }
 SHORT = {
-    "Sample": "`sample: volume` is short for `sample: {volume: whole}`.",
+    "Sample": "`sample: volume` is short for `sample: {volume: whole}`, and `sample: 2d`, `2.5d` or `3d` for "
+    "`sample: {dimensions: 2d}` and so on.",
     "NetworkSection": "`network: unet3d` is short for `network: {name: unet3d}`. Every further key is an option of the "
     "network.",
 }

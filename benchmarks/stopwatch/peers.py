@@ -1,36 +1,58 @@
-"""Other libraries in an environment of their own, since they bring PyTorch and change what others do."""
+"""Libraries and backends in processes and environments of their own, since each brings what changes the others."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-SCRIPTS = Path(__file__).parents[1] / "peers"
+BENCHMARKS = Path(__file__).parents[1]
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
 
 
 class Peers:
     """A script of ``benchmarks/peers`` at work, asked over pipes; a question and its answer take some 0.1 ms.
 
-    ``names`` says what it offers: name -> libraries and versions.
+    ``names`` says what it offers: name -> libraries and versions. What it writes to stderr is kept, and told if it ends.
+
+    Parameters
+    ----------
+    python : interpreter of its environment.
+    script : in ``benchmarks/peers``, without ".py"; it may import ``stopwatch``.
+    arguments : of the script.
+    threads : that OpenMP and the like may use.
+    variables : of the environment, besides.
     """
 
-    def __init__(self, python: Path, script: str, *arguments: object, threads: int = 1) -> None:
+    def __init__(
+        self, python: Path, script: str, *arguments: object, threads: int = 1, variables: Mapping[str, str] | None = None
+    ) -> None:
+        paths = [str(BENCHMARKS), os.environ.get("PYTHONPATH", "")]
+        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
         self._process = subprocess.Popen(
-            [python, SCRIPTS / f"{script}.py", *map(str, arguments)],
+            [python, BENCHMARKS / "peers" / f"{script}.py", *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=self._errors,
             text=True,
-            env=os.environ | dict.fromkeys(THREADS, str(threads)),
+            env=os.environ
+            | dict.fromkeys(THREADS, str(threads))
+            | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+            | dict(variables or {}),
         )
         self.names: dict[str, str] = self._answer()
 
     def ask(self, name: str, *arguments: Any) -> Any:
-        """Let one of ``names`` work and return what it answers."""
+        """Let one of ``names`` work and return what it answers.
+
+        Raises
+        ------
+        RuntimeError : the process ended; the message has the last line that it wrote to stderr.
+        """
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps([name, *arguments]) + "\n")
         self._process.stdin.flush()
@@ -39,12 +61,16 @@ class Peers:
     def close(self) -> None:
         """End the other process."""
         self._process.communicate()
+        self._errors.close()
 
     def _answer(self) -> Any:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"the peers ended with status {self._process.wait()}")
+            status = self._process.wait()
+            self._errors.seek(0)
+            written = self._errors.read().strip().splitlines()
+            raise RuntimeError(f"the peers ended with status {status}: {written[-1] if written else 'no reason given'}")
         return json.loads(line)
 
 

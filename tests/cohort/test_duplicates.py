@@ -22,8 +22,9 @@ from voxtempo.cohort import (
     load_study,
     straddles,
 )
-from voxtempo.cohort import duplicates as module
-from voxtempo.cohort.duplicates import DuplicateReport, fingerprint
+from voxtempo.cohort import images as module
+from voxtempo.cohort.duplicates import DuplicateReport
+from voxtempo.cohort.images import look_at_image
 
 Save = Callable[[Path, np.ndarray], Path]
 
@@ -96,9 +97,9 @@ def test_a_second_look_decodes_only_what_changed(pictures: Cohort, monkeypatch: 
 
     def spy(path: Path, series: str | None = None) -> dict[str, object]:
         looked.append(path)
-        return fingerprint(path, series)
+        return look_at_image(path, series)
 
-    monkeypatch.setattr(module, "fingerprint", spy)
+    monkeypatch.setattr(module, "look_at_image", spy)
     assert find_duplicates(pictures) == first
     assert looked == []
     changed = save_png(pictures["b"].scans["mr"], np.arange(72).reshape(8, 9))
@@ -129,9 +130,20 @@ def test_series_agree_across_types_scales_and_compression(tmp_path: Path):
     other[0, 0, 0, 6] += 1
     nib.save(nib.Nifti1Image(other.astype(np.int16), np.eye(4)), tmp_path / "c.nii")
     nib.save(nib.Nifti1Image(data[..., :6].astype(np.int16), np.eye(4)), tmp_path / "d.nii")
-    prints = [fingerprint(tmp_path / name)["pixels"] for name in ("a.nii.gz", "b.nii", "c.nii", "d.nii")]
+    prints = [look_at_image(tmp_path / name)["pixels"] for name in ("a.nii.gz", "b.nii", "c.nii", "d.nii")]
     assert prints[0] == prints[1]
     assert len(set(prints)) == 3
+
+
+def test_intensities_are_those_of_all_volumes_and_leave_out_what_is_no_number(tmp_path: Path):
+    data = np.random.default_rng(0).normal(3, 2, (6, 5, 4, 3)).astype(np.float32)
+    data[:3] = 0
+    data[0, 0, 0, 0], data[5, 4, 3, 2] = np.nan, np.inf
+    nib.save(nib.Nifti1Image(data, np.eye(4)), tmp_path / "a.nii")
+    found, finite = look_at_image(tmp_path / "a.nii"), data[np.isfinite(data)]
+    assert found["not_finite"] == 2
+    assert found["zeros"] == pytest.approx((finite == 0).mean())
+    assert (found["mean"], found["deviation"]) == pytest.approx((finite.mean(), finite.std()))
 
 
 def test_long_series_are_hashed_without_holding_them(tmp_path: Path):
@@ -139,7 +151,7 @@ def test_long_series_are_hashed_without_holding_them(tmp_path: Path):
 
     nib.save(nib.Nifti1Image(np.ones((32, 32, 20, 100), np.float32), np.eye(4)), tmp_path / "a.nii")
     tracemalloc.start()
-    fingerprint(tmp_path / "a.nii")
+    look_at_image(tmp_path / "a.nii")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 32 * 32 * 20 * 100 * 4 / 5

@@ -18,7 +18,7 @@ from voxtempo.augment.gamma import Gamma
 from voxtempo.augment.noise import Noise
 from voxtempo.augment.spatial import Spatial, identity
 from voxtempo.augment.transform import Image, Label, Transform, transforms
-from voxtempo.cohort.study import Named
+from voxtempo.cohort.sections.base import Named
 from voxtempo.errors import StudyError, did_you_mean
 
 SIDED = re.compile(r"(^|[^a-z])(left|right|lh|rh|l|r)([^a-z]|$)", re.IGNORECASE)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from voxtempo.cli.console import add_override_argument, count
+from voxtempo.cli.console import add_budget_arguments, add_override_argument, count, overrides
 
 if TYPE_CHECKING:
     from voxtempo.cohort import Cohort, DuplicateReport, Fold, GeometryReport, Problem, Study
@@ -26,6 +26,7 @@ def add(subparsers: Any) -> None:
     )
     parser.add_argument("study", nargs="?", metavar="STUDY", help="study file (YAML)")
     add_override_argument(parser)
+    add_budget_arguments(parser)
     parser.add_argument("--quick", action="store_true", help="read headers only: no duplicates, no label values")
     parser.add_argument("--workers", type=count, default=2, metavar="N", help="threads that read scans (default 2)")
     parser.add_argument("--schema", action="store_true", help="print the JSON schema of study files and stop")
@@ -41,14 +42,14 @@ def run(args: argparse.Namespace) -> int:
     from voxtempo.learning.choices import check_choices, check_fit
     from voxtempo.learning.window_choices import leave_out_events
     from voxtempo.networks.local_weights import refuse_unusable
-    from voxtempo.planning import explain, plan_study
+    from voxtempo.planning import explain, plan_study, take_fingerprint
 
     if args.schema:
         print(json.dumps(room.study_schema(), indent=2))
         return 0
     if args.study is None:
         raise StudyError("Give a study file: voxtempo check STUDY. ('voxtempo check --schema' prints the schema.)")
-    study = room.load_study(args.study, args.overrides)
+    study = room.load_study(args.study, overrides(args))
     cohort = room.build_cohort(study)
     geometry = room.check_geometry(cohort, args.workers)
     choices = (*check_choices(study, cohort), *check_operations(study, cohort))
@@ -59,12 +60,20 @@ def run(args: argparse.Namespace) -> int:
         except VoxTempoError as error:
             problems.append(room.Problem("error", "network", str(error)))
     plan = None
-    if not choices:
+    console = Console()
+    if not choices and not _any_error(geometry.problems):
         try:
-            plan = plan_study(study, cohort, geometry)
+            seen = take_fingerprint(
+                cohort,
+                geometry,
+                args.workers,
+                lambda done, total: console.bar("fingerprint", done, total),
+                headers_only=args.quick,
+            )
+            console.close()
+            plan = plan_study(study, cohort, geometry, seen)
         except VoxTempoError as error:
-            if not _any_error(geometry.problems):  # which would say the same again
-                problems.append(room.Problem("error", "plan", str(error)))
+            problems.append(room.Problem("error", "plan", str(error)))
     if plan is not None:
         problems += check_fit(plan.study, cohort, geometry)
         cohort, left_out = leave_out_events(plan.study, cohort, geometry)
@@ -77,7 +86,6 @@ def run(args: argparse.Namespace) -> int:
     _print_geometry(geometry)
     duplicates = None
     if not args.quick:
-        console = Console()
         _title("Duplicates")
         problems += room.check_masks(cohort, args.workers, lambda done, total: console.bar("label maps", done, total))
         duplicates = room.find_duplicates(cohort, args.workers, lambda done, all_: console.bar("images", done, all_))

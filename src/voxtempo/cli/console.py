@@ -64,6 +64,22 @@ def add_override_argument(parser: Any) -> None:
     )
 
 
+def add_budget_arguments(parser: Any) -> None:
+    """Add ``--budget`` and ``--minutes``."""
+    parser.add_argument(
+        "--budget", default=None, metavar="MEMORY", help="memory that training may take, such as 4GB (budget.memory)"
+    )
+    parser.add_argument(
+        "--minutes", default=None, metavar="N", help="minutes that training a network may take (budget.minutes)"
+    )
+
+
+def overrides(args: Any) -> list[str]:
+    """Return what the command line says over the study file."""
+    said = {"budget.memory": args.budget, "budget.minutes": args.minutes}
+    return [*args.overrides, *(f"{key}={value}" for key, value in said.items() if value is not None)]
+
+
 def metric_lines(metrics: dict[str, Any]) -> list[str]:
     """Return the headline figures of a ``metrics.json`` as lines."""
     lines = []

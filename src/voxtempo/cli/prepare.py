@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from voxtempo.cohort import build_cohort, cache_root, check_geometry, load_study, refuse_errors
-    from voxtempo.planning import plan_study
+    from voxtempo.planning import plan_study, take_fingerprint
     from voxtempo.prepare import build_steps, prepare_cohort
 
     workers = args.workers or os.cpu_count() or 1
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     cohort = build_cohort(study)
     geometry = check_geometry(cohort, workers)
     refuse_errors(geometry.problems)
-    plan = plan_study(study, cohort, geometry)
+    plan = plan_study(study, cohort, geometry, take_fingerprint(cohort, geometry, workers))
     steps = build_steps(plan.study.prepare or [])
     print(f"{study.name}: {len(cohort)} cases, steps: {', '.join(step.name for step in steps) or 'none'}")
     begin = time.perf_counter()

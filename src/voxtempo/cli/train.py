@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from voxtempo.cli.console import Console, add_study_arguments, count, metric_lines
+from voxtempo.cli.console import Console, add_budget_arguments, add_study_arguments, count, metric_lines, overrides
 
 
 def add(subparsers: Any) -> None:
@@ -18,6 +18,7 @@ def add(subparsers: Any) -> None:
         "when the same command is given again.",
     )
     add_study_arguments(parser)
+    add_budget_arguments(parser)
     parser.add_argument("--fold", default=None, metavar="K|all", help="fold to train (default 0), or all of them")
     parser.add_argument("--out", type=Path, default=None, metavar="DIR", help="run folder (default runs/NAME)")
     parser.add_argument("--cache", type=Path, default=None, metavar="DIR", help="folder of prepared cases")
@@ -33,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     from voxtempo.workflow import train_study
     from voxtempo.workflow.voice import Voice
 
-    study = load_study(args.study, args.overrides)
+    study = load_study(args.study, overrides(args))
     fold = args.fold
     if fold is not None and fold != "all":
         if not fold.isdigit():

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from voxtempo.cohort.case import Case, Cohort
-from voxtempo.cohort.facts import Fact, Progress, gather
+from voxtempo.cohort.facts import Progress
+from voxtempo.cohort.images import image_facts
 from voxtempo.cohort.natural import natural
 from voxtempo.cohort.problem import Problem, few
 from voxtempo.cohort.truths import truth_of
-from voxtempo.scans import Scan, pixel_hash, read_scan
-from voxtempo.scans.nifti import open_nifti
 
 SPLIT_WORDS = ("split", "set", "fold", "partition", "site", "run")
 MANY_VALUES = 10
@@ -79,12 +74,7 @@ def find_duplicates(cohort: Cohort, workers: int = 2, progress: Progress | None 
     for case in cohort:
         for path in case.scans.values():
             owners.setdefault(path, []).append(case.id)
-    kind = (
-        "pixels-2"
-        if cohort.series is None
-        else f"pixels-2-series-{hashlib.sha256(cohort.series.encode()).hexdigest()[:12]}"
-    )
-    facts, errors = gather(owners, kind, lambda path: fingerprint(path, cohort.series), workers, progress)
+    facts, errors = image_facts(cohort, workers, progress)
     by_hash: dict[str, set[str]] = {}
     blank: set[str] = set()
     for path, fact in facts.items():
@@ -107,36 +97,6 @@ def find_duplicates(cohort: Cohort, workers: int = 2, progress: Progress | None 
             for case_id in owners[path]
         ),
     )
-
-
-def fingerprint(path: Path, series: str | None = None) -> Fact:
-    """Return {"pixels": hash of the decoded voxels, "blank": whether all are equal, "not_finite": voxels that are NaN or
-    infinite}; NIfTI one volume at a time.
-    """
-    digest = hashlib.sha256()
-    low, high, volumes, not_finite = float("inf"), float("-inf"), 0, 0
-    for volume in _volumes(path, series):
-        digest.update(pixel_hash(volume).encode())
-        ends = float(volume.data.min()), float(volume.data.max())
-        low, high = min(low, ends[0]), max(high, ends[1])
-        if not np.isfinite(ends).all():
-            not_finite += int(volume.data.size - np.count_nonzero(np.isfinite(volume.data)))
-        volumes += 1
-    digest.update(str(volumes).encode())
-    return {"pixels": digest.hexdigest(), "blank": low == high, "not_finite": not_finite}
-
-
-def _volumes(path: Path, series: str | None) -> Iterator[Scan]:
-    """Yield every volume on its own; NIfTI files with one channel are streamed, so a long series costs no memory."""
-    if path.name.lower().endswith((".nii", ".nii.gz")):
-        with open_nifti(path) as stream:
-            if stream.header.channels == 1:
-                for _, _, values in stream.values("intensity"):
-                    yield Scan(values[None, ..., None], stream.header.geometry)
-                return
-    scan = read_scan(path, series=series if path.is_dir() else None)
-    for volume in scan.data:
-        yield Scan(volume[None], scan.geometry)
 
 
 def join_duplicates(cohort: Cohort, report: DuplicateReport) -> Cohort:

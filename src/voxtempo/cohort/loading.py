@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from voxtempo.cohort.complaints import Place, explain_errors
+from voxtempo.cohort.sections.sample import DIMENSIONS
 from voxtempo.cohort.study import Named, Section, Study
 from voxtempo.errors import StudyError
 
@@ -58,7 +59,7 @@ def study_schema() -> dict[str, Any]:
     network = schema["$defs"]["NetworkSection"]
     schema["$defs"]["NetworkSection"] = {"anyOf": [{"type": "string"}, network]}
     sample = schema["$defs"]["Sample"]
-    schema["$defs"]["Sample"] = {"anyOf": [{"const": "volume"}, sample]}
+    schema["$defs"]["Sample"] = {"anyOf": [{"enum": ["volume", *DIMENSIONS]}, sample]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "VoxTempo study"}
 
 
@@ -202,9 +203,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Section):
         pairs = {**{name: getattr(value, name) for name in type(value).model_fields}, **(value.model_extra or {})}
         defaults = {name: field.default for name, field in type(value).model_fields.items()}
-        return {
+        plain = {
             name: _plain(item) for name, item in pairs.items() if item is not None or defaults.get(name) is not None
         }
+        return {name: item for name, item in plain.items() if item != {} or not isinstance(pairs[name], Section)}
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -25,6 +25,14 @@ def count_labels(path: Path) -> Fact:
     return {"labels": {str(int(v)): int(n) for v, n in zip(values, counts, strict=True) if v != 0}}
 
 
+def label_facts(
+    cohort: Cohort, workers: int = 2, progress: Progress | None = None
+) -> tuple[dict[Path, Fact], dict[Path, str]]:
+    """Return what ``count_labels`` says of every label map of a cohort, remembered until the file changes, and errors."""
+    masks = {case.mask for case in cohort if case.mask is not None}
+    return gather(masks, "labels-1", count_labels, workers, progress)
+
+
 def census_labels(cohort: Cohort, workers: int = 2) -> dict[int, str]:
     """Return names ("label1", "label2" ...) for every value that the cohort's label maps hold.
 
@@ -32,7 +40,7 @@ def census_labels(cohort: Cohort, workers: int = 2) -> dict[int, str]:
     ------
     CohortError : every map is empty or unreadable, or there are more values than a label map plausibly has.
     """
-    facts, errors = gather((case.mask for case in cohort if case.mask is not None), "labels-1", count_labels, workers)
+    facts, errors = label_facts(cohort, workers)
     values = sorted({int(value) for fact in facts.values() for value in fact["labels"]} - {cohort.ignore})
     if not values:
         reason = next(iter(errors.values()), "every label map is empty.")
@@ -52,7 +60,7 @@ def check_masks(cohort: Cohort, workers: int = 2, progress: Progress | None = No
     named label that no map holds; empty maps are warned of, labels that some maps lack are noted.
     """
     masks = {case.id: case.mask for case in cohort if case.mask is not None}
-    facts, errors = gather(masks.values(), "labels-1", count_labels, workers, progress)
+    facts, errors = label_facts(cohort, workers, progress)
     problems = [Problem("error", "mask", message) for message in errors.values()]
     held = {
         case_id: {int(value): n for value, n in facts[path]["labels"].items() if int(value) != cohort.ignore}

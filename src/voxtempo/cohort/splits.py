@@ -11,7 +11,7 @@ from voxtempo.cohort.case import Case, Cohort, Fold
 from voxtempo.cohort.duplicates import DuplicateReport
 from voxtempo.cohort.natural import natural
 from voxtempo.cohort.problem import Problem, Severity, few
-from voxtempo.cohort.study import Split
+from voxtempo.cohort.sections.split import Split
 from voxtempo.cohort.table import is_missing
 from voxtempo.cohort.truths import truth_of
 from voxtempo.errors import CohortError, LeakageError, did_you_mean

@@ -1,6 +1,7 @@
 """Cases to tensors: what one sample is, how it is read straight from the cache, and batches made ahead of time."""
 
 from voxtempo.feed.batches import Batch, Batches
+from voxtempo.feed.plane import Plane
 from voxtempo.feed.sampler import Position, Sampler
 from voxtempo.feed.samplers import PatchSampler, SliceSampler, VolumeSampler, make_sampler
 from voxtempo.feed.source import FeedCase, FeedEvent, Voxels, read_box
@@ -12,6 +13,7 @@ __all__ = [
     "FeedCase",
     "FeedEvent",
     "PatchSampler",
+    "Plane",
     "Position",
     "Sampler",
     "SliceSampler",

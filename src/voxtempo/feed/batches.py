@@ -175,16 +175,18 @@ class Batches:
     ) -> tuple[NDArray[np.float32], NDArray[np.integer[Any]] | None]:
         if self.augment is None or rng is None:
             return self.sampler.read(case, position)
+        size, spacing = self.sampler.turned(position.size), self.sampler.turned(case.spacing)
         if not isinstance(self.sampler, PatchSampler):
             image, label = self.sampler.read(case, position, spare=self.spare)
-            params = self.augment.draw(rng, image.shape[1:4], case.spacing)
+            params = self.augment.draw(rng, image.shape[1:4], spacing)
             changed, moved = self.augment.apply(image, label, params)
-            return changed[self.spare : self.spare + len(position.frames)], moved
-        # A patch is read with a margin, so that what rotates into it is anatomy and not emptiness.
-        reach = self.augment.reach(position.size, case.spacing)
-        margin = [-(-(far - near) // 2) for far, near in zip(reach, position.size, strict=True)]
+            return changed[self.spare : len(changed) - self.spare], moved
+        # A patch is read with a margin, so that what rotates into it is anatomy and not emptiness. There is none across a
+        # slice, since nothing moves along an axis of one voxel.
+        reach = self.augment.reach(size, spacing)
+        margin = [-(-(far - near) // 2) for far, near in zip(reach, size, strict=True)]
         image, label = self.sampler.read(case, position, (margin[0], margin[1], margin[2]))
-        params = self.augment.draw(rng, image.shape[1:4], case.spacing, position.size)
+        params = self.augment.draw(rng, image.shape[1:4], spacing, size)
         return self.augment.apply(image, label, params)
 
     def _ahead(self, total: int, start: int, make: Any) -> Iterator[Batch]:

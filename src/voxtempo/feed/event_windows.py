@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from voxtempo.cohort.study import Window
+from voxtempo.cohort.sections.window import Window
 
 Rule = Literal["majority", "pure"]
 Owners = NDArray[np.int64]

@@ -9,8 +9,9 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from voxtempo.cohort.study import Sample
+from voxtempo.cohort.sections.sample import Sample
 from voxtempo.errors import StudyError
+from voxtempo.feed.plane import Plane
 from voxtempo.feed.sampler import Box, Position, Sampler
 from voxtempo.feed.source import FeedCase
 from voxtempo.feed.windows import WindowSampler
@@ -66,14 +67,21 @@ class PatchSampler(Sampler):
     ----------
     patch : voxels along x, y, z.
     foreground : share of training patches centred on a label.
-    overlap : overlap of neighbouring patches in prediction.
+    overlap : overlap of neighbouring patches in prediction; along an axis of one voxel each slice comes once.
+    plane : for patches of one slice: across which axis, and with how many beside it.
     """
 
-    def __init__(self, patch: Box, foreground: float = 0.5, overlap: float = 0.5) -> None:
+    def __init__(self, patch: Box, foreground: float = 0.5, overlap: float = 0.5, plane: Plane | None = None) -> None:
         self.patch = patch
         self.foreground = foreground
         self.overlap = overlap
+        self._plane = plane
         self._places: dict[str, list[NDArray[np.int16]]] = {}
+
+    @property
+    def plane(self) -> Plane | None:
+        """How patches of one slice lie in the scan."""
+        return self._plane
 
     def cover(self, case: FeedCase) -> list[Position]:
         """Return overlapping patches over the whole grid; patches larger than the grid are centred on it."""
@@ -120,21 +128,27 @@ class PatchSampler(Sampler):
 
 @dataclass(frozen=True)
 class SliceSampler(Sampler):
-    """Slices across one axis, given to the network as (a, b): the sliced axis becomes z = 1.
+    """Whole slices across one axis, given to the network as (a, b): the sliced axis becomes z = 1.
 
-    Slices of all cases must have one shape.
+    Slices of all cases must have one shape. ``beside`` of them on each side are shown too, as channels.
     """
 
     axis: int
     shape: tuple[int, int]
+    beside: int = 0
+
+    @property
+    def plane(self) -> Plane:
+        """How the slices lie in the scan."""
+        return Plane(self.axis, self.beside)
 
     def cover(self, case: FeedCase) -> list[Position]:
         """Return every slice."""
         shape = case.image.shape[1:4]
-        plane = tuple(n for axis, n in enumerate(shape) if axis != self.axis)
-        if plane != self.shape:
+        found = self.plane.turned(shape)[:2]
+        if found != self.shape:
             raise StudyError(
-                f"{case.id}: slices are {plane} voxels after preparation, but the network takes {self.shape}. "
+                f"{case.id}: slices are {found} voxels after preparation, but the network takes {self.shape}. "
                 "Give every case one shape in 'prepare' (crop_pad or resize)."
             )
         positions = []
@@ -152,25 +166,14 @@ class SliceSampler(Sampler):
         """Return the number of slices."""
         return int(case.image.shape[1 + self.axis])
 
-    def read(
-        self, case: FeedCase, position: Position, margin: Box = (0, 0, 0), spare: int = 0
-    ) -> tuple[NDArray[np.float32], NDArray[np.int32] | None]:
-        """Return the slice with the sliced axis moved to z."""
-        image, label = super().read(case, position)
-        image = np.ascontiguousarray(np.moveaxis(image, 1 + self.axis, 3))
-        if label is not None:
-            label = np.ascontiguousarray(np.moveaxis(label, self.axis, 2))
-        return image, label
-
 
 def make_sampler(sample: Sample, shape: Box, *, foreground: float = 0.5, overlap: float = 0.5) -> Sampler:
     """Return the sampler a study asks for; ``shape`` is (x, y, z) of the prepared cases."""
+    plane = Plane(sample.across, sample.beside) if sample.across is not None else None
     if sample.patch is not None:
-        return PatchSampler(sample.patch, foreground, overlap)
-    if sample.slices is not None:
-        axis = "xyz".index(sample.slices.axis)
-        plane = [n for i, n in enumerate(shape) if i != axis]
-        return SliceSampler(axis, (plane[0], plane[1]))
+        return PatchSampler(sample.patch, foreground, overlap, plane)
+    if plane is not None:
+        return SliceSampler(plane.axis, plane.turned(shape)[:2], plane.beside)
     if sample.window is not None:
         return WindowSampler(sample.window, shape)
     return VolumeSampler(shape)

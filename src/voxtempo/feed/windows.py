@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from voxtempo.cohort.study import Window
+from voxtempo.cohort.sections.window import Window
 from voxtempo.errors import StudyError
 from voxtempo.feed.derivatives import with_derivatives
 from voxtempo.feed.event_windows import NONE, Owners, Tile, owners, tiles, window_owners

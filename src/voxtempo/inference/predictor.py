@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxtempo.cohort.study import Study
-from voxtempo.feed import Batches, FeedCase, Position, Sampler, WindowSampler, make_sampler
+from voxtempo.feed import Batches, FeedCase, Plane, Position, Sampler, WindowSampler, make_sampler
 from voxtempo.feed.batches import as_input
 from voxtempo.inference.answer import Answer
 from voxtempo.inference.postprocess import Operation
@@ -70,9 +70,8 @@ class Predictor:
             space = self.recipe.input_shape[:-1] if self.recipe.kind != "series" else self.recipe.input_shape[1:-1]
             shape = (*space, 1) if len(space) == 2 else space  # type: ignore[assignment]
         elif sample.slices is not None:
-            plane = self.recipe.input_shape[:2]
-            axis = "xyz".index(sample.slices.axis)
-            shape = (*plane[:axis], case.image.shape[1 + axis], *plane[axis:])  # type: ignore[assignment]
+            axis, plane = "xyz".index(sample.slices.axis), self.recipe.input_shape[:2]
+            shape = Plane(axis).turned_back((*plane, shape[axis]))
         return make_sampler(sample, shape, overlap=self.study.evaluate.overlap)
 
     def answers(self, cases: Sequence[FeedCase], progress: Callable[[int], None] | None = None) -> Iterator[Answer]:
@@ -155,15 +154,13 @@ class Predictor:
 
     def _stitch(self, case: FeedCase, sampler: Sampler) -> Probabilities:
         """Return (x, y, z, outputs): overlapping patches weighted by a Gaussian of their centre's distance."""
-        assert self.study.sample is not None
         shape = case.image.shape[1:4]
         total = np.zeros((*shape, self.task.head.outputs), dtype=np.float32)
         weights = np.zeros(shape, dtype=np.float32)
-        axis = "xyz".index(self.study.sample.slices.axis) if self.study.sample.slices is not None else None
         for position, (said, _) in self._say(case, sampler):
             patch = said if said.ndim == 4 else said[:, :, None]
-            if axis is not None:
-                patch = np.moveaxis(patch, 2, axis)
+            if sampler.plane is not None:
+                patch = sampler.plane.to_scan(patch)
             importance = gaussian_importance(patch.shape[:3])
             inside, taken = _overlap(position.start, patch.shape[:3], shape)
             total[inside] += patch[taken] * importance[taken][..., None]

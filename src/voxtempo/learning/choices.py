@@ -54,7 +54,7 @@ def check_fit(study: Study, cohort: Cohort, geometry: GeometryReport) -> tuple[P
     problems = list(check_choices(study, cohort))
     name = study.network.name
     if name is not None and not problems:
-        kind = input_kind(study.sample.kind, foresee_cohort(study, cohort, geometry).flat)
+        kind = input_kind(study.sample, foresee_cohort(study, cohort, geometry).flat)
         if networks[name].input != kind:
             fitting = [
                 other for other in networks if networks[other].input == kind and study.task in networks[other].tasks

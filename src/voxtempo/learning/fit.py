@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from voxtempo.cohort.study import Train
+from voxtempo.cohort.sections.train import Train
 from voxtempo.errors import RunError
 from voxtempo.feed import Batches
 from voxtempo.learning.backend import seed_update

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from voxtempo.cohort.study import Train
+from voxtempo.cohort.sections.train import Train
 
 
 def make_optimiser(train: Train) -> Any:

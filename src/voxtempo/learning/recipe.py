@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from voxtempo.cohort.sections.sample import Sample
 from voxtempo.errors import RunError
 from voxtempo.learning.tasks import LearningTask, restore_task
 from voxtempo.networks import Precision, build_network, build_user_network
@@ -114,8 +115,12 @@ def file_sha256(spec: str) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
-def input_kind(sample_kind: str, flat: bool) -> InputKind:
-    """Return what the network is given: series for windows, slices where z = 1, volumes otherwise."""
-    if sample_kind == "window":
+def input_kind(sample: Sample, flat: bool) -> InputKind:
+    """Return what the network is given: series for windows, slices where samples or scans (``flat``) are such, or volumes.
+
+    >>> input_kind(Sample(patch=(64, 1, 48)), flat=False), input_kind(Sample(volume="whole"), flat=False)
+    ('slice', 'volume')
+    """
+    if sample.window is not None:
         return "series"
-    return "slice" if flat or sample_kind == "slices" else "volume"
+    return "slice" if flat or sample.across is not None else "volume"

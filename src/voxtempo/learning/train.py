@@ -13,7 +13,7 @@ from voxtempo.augment import build_transforms
 from voxtempo.cohort.case import Case, Cohort, Fold
 from voxtempo.cohort.study import Sample, Study
 from voxtempo.errors import StudyError
-from voxtempo.feed import Batches, make_sampler
+from voxtempo.feed import Batches, Plane, make_sampler
 from voxtempo.learning import backend
 from voxtempo.learning.attention_pooling import AttentionPooling, learn_pooling
 from voxtempo.learning.cases import feed_case
@@ -79,7 +79,7 @@ def train_fold(
             study.augment if training else "none",
             task=study.task,
             series=recipe.kind == "series",
-            pictures=recipe.kind == "slice" and study.sample.kind != "slices",  # type: ignore[union-attr]
+            pictures=recipe.kind == "slice" and prepared[fold.train[0]].image.geometry.shape[2] == 1,
             flip=mirrored_axes(prepared[fold.train[0]].image.geometry, study.sample),  # type: ignore[arg-type]
             names=[*cohort.classes, *cohort.labels.values()],
         )
@@ -88,7 +88,7 @@ def train_fold(
             make_sampler(
                 study.sample,  # type: ignore[arg-type]
                 prepared[fold.train[0]].image.geometry.shape,
-                foreground=study.train.foreground,
+                foreground=study.train.foreground or 0.0,
                 overlap=0.0,
             ),
             batch=study.train.batch or 1,
@@ -134,15 +134,14 @@ def train_fold(
 def mirrored_axes(geometry: Geometry, sample: Sample) -> tuple[str, ...]:
     """Return the axis of a sample that runs between left and right, the only one along which heads are symmetric.
 
-    A slice has its axes after the sliced one was moved last, so sagittal slices have none.
+    A slice has its axes after the one across it was moved last, so sagittal slices have none.
 
     >>> mirrored_axes(Geometry.from_spacing((4, 4, 4)).reoriented("PSR"), Sample(volume="whole"))
     ('z',)
     """
     axes = list(geometry.orientation)
-    if sample.slices is not None:
-        axes.append(axes.pop("xyz".index(sample.slices.axis)))
-        axes = axes[:2]
+    if sample.across is not None:
+        axes = list(Plane(sample.across).turned(axes)[:2])
     return tuple(name for name, letter in zip("xyz", axes, strict=False) if letter in "LR")
 
 
@@ -150,11 +149,10 @@ def make_recipe(study: Study, task: LearningTask, example: PreparedCase) -> Reci
     """Return the recipe of a study's network for prepared cases like ``example``."""
     assert study.sample is not None
     section, sample, shape = study.network, study.sample, example.image.geometry.shape
-    kind = input_kind(sample.kind, shape[2] == 1)
-    box = tuple(sample.patch or shape)
-    if sample.slices is not None:
-        axis = "xyz".index(sample.slices.axis)
-        box = (*(n for i, n in enumerate(box) if i != axis), 1)
+    kind = input_kind(sample, shape[2] == 1)
+    box = sample.patch or shape
+    if sample.across is not None:
+        box = Plane(sample.across).turned(box)
     space = box[:2] if kind == "slice" else box
     window = sample.window
     time = (window.volumes,) if window is not None else ()
@@ -163,7 +161,7 @@ def make_recipe(study: Study, task: LearningTask, example: PreparedCase) -> Reci
     return Recipe(
         name=name,
         options={**section.options, **_known_options(study, example)},
-        input_shape=(*time, *space, len(example.image.channels) * derived),
+        input_shape=(*time, *space, len(example.image.channels) * derived * (2 * sample.beside + 1)),
         kind=kind,
         task=task.as_json(),
         dropout=study.train.dropout or 0.0,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from voxtempo.cohort import Cohort, GeometryReport, Problem, Study
 from voxtempo.cohort.case import Case
 from voxtempo.cohort.problem import few
-from voxtempo.cohort.study import Window
+from voxtempo.cohort.sections.window import Window
 from voxtempo.errors import StudyError
 from voxtempo.feed.event_windows import lost_events
 from voxtempo.feed.windows import frame_numbers

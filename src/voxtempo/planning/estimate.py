@@ -7,18 +7,21 @@ processor; an accelerator is far faster.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from voxtempo.cohort.study import Study, Window
+from voxtempo.planning.machine import Machine, this_machine
 from voxtempo.planning.series_cost import series_cost
 
 GFLOPS_PER_CORE = {"segment": 110.0, "classify": 45.0, "regress": 45.0}
 """Sustained training throughput of one processor core with TensorFlow, 10^9 operations a second: U-Nets work on large
 maps, classifiers mostly on small ones, where augmentation and overhead weigh more."""
+
+BFLOAT16 = 1.6
+"""How much faster a processor trains in bfloat16 if it has instructions for it."""
 
 STEM_VALUES = {"slice": 2**13, "volume": 2**16}
 """The residual networks stride in their first convolution until at most so many voxels are left, if the study does not say."""
@@ -36,14 +39,14 @@ class Estimate:
     memory_mb: float
     minutes: float
     samples: int
+    cores: int
 
     def lines(self) -> list[str]:
         """Return the estimate for a person."""
-        cores = os.cpu_count() or 1
         return [
             f"cost: about {self.gflop:.2g} GFLOP a training sample, {self.samples} training samples a pass",
             f"cost: about {self.memory_mb / 1024:.1f} GB of memory and {_duration(self.minutes)} of training on "
-            f"{cores} processor cores (to a factor of two; an accelerator is much faster)",
+            f"{self.cores} processor cores (to a factor of two; an accelerator is much faster)",
         ]
 
 
@@ -51,14 +54,23 @@ def _duration(minutes: float) -> str:
     return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 
 
-def estimate(study: Study, shape: Sequence[int], samples: int) -> Estimate:
-    """Return the predicted cost of a completed study whose prepared scans are at most ``shape`` (x, y, z) voxels."""
+def estimate(study: Study, shape: Sequence[int], samples: int, machine: Machine | None = None) -> Estimate:
+    """Return the predicted cost of a completed study.
+
+    Parameters
+    ----------
+    study : complete.
+    shape : (x, y, z) voxels of the largest prepared scan.
+    samples : of one pass over the training cases.
+    machine : that trains; this one if not given.
+    """
+    machine = machine or this_machine()
     assert study.sample is not None
     assert study.train.epochs is not None
     assert study.train.batch is not None
     sample = list(study.sample.patch or shape)
-    if study.sample.slices is not None:
-        sample["xyz".index(study.sample.slices.axis)] = 1
+    if study.sample.across is not None:
+        sample[study.sample.across] = 1
     flop, values = _sample_cost(study, study.sample.window, sample)
     training_flop = 3 * flop
     memory = 700 + 4 * 2.5 * values * study.train.batch / 2**20
@@ -68,16 +80,22 @@ def estimate(study: Study, shape: Sequence[int], samples: int) -> Estimate:
         * study.train.epochs
         * study.train.batch
         * training_flop
-        / (GFLOPS_PER_CORE[study.task] * 1e9 * (os.cpu_count() or 1))
+        / (
+            GFLOPS_PER_CORE[study.task]
+            * 1e9
+            * machine.cores
+            * (BFLOAT16 if study.train.precision == "bfloat16" else 1.0)
+        )
     )
-    return Estimate(training_flop / 1e9, memory, seconds / 60, samples)
+    return Estimate(training_flop / 1e9, memory, seconds / 60, samples, machine.cores)
 
 
 def _sample_cost(study: Study, window: Window | None, shape: Sequence[int]) -> tuple[float, float]:
     """Return the operations of one forward pass and the number of activations kept, for one sample."""
     channels = len(study.cohort.scans)
     if window is None:
-        return _network_cost(study, shape, channels)
+        beside = study.sample.beside if study.sample is not None else 0
+        return _network_cost(study, shape, channels * (2 * beside + 1))
     channels *= 1 + len(window.derivatives)
     network = study.network
     known = series_cost(str(network.name), network.options, shape, window.volumes, channels)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from voxtempo.cohort.study import Named
+from voxtempo.cohort.sections.base import Named
 from voxtempo.prepare import build_steps
 from voxtempo.scans import Geometry
 
@@ -17,14 +17,15 @@ class Foreseen:
     """What preparation will give, known from headers alone.
 
     ``shapes`` holds each case's (x, y, z) after preparation (an upper bound where a step depends on the voxels),
-    ``volumes`` its number of time points, ``repetition_times`` the seconds between them (None: unknown),
-    ``channels`` the number of contrasts.
+    ``spacings`` its mm along x, y, z, ``volumes`` its number of time points, ``repetition_times`` the seconds between
+    them (None: unknown), ``channels`` the number of contrasts.
     """
 
     shapes: tuple[tuple[int, int, int], ...]
     volumes: tuple[int, ...]
     channels: int
     repetition_times: tuple[float | None, ...] = ()
+    spacings: tuple[tuple[float, float, float], ...] = ()
 
     @property
     def largest(self) -> tuple[int, int, int]:
@@ -37,6 +38,12 @@ class Foreseen:
         """The median size along each axis."""
         x, y, z = np.median(self.shapes, axis=0)
         return int(x), int(y), int(z)
+
+    @property
+    def median_spacing(self) -> tuple[float, float, float]:
+        """The median mm along each axis."""
+        x, y, z = np.median(self.spacings, axis=0)
+        return float(x), float(y), float(z)
 
     @property
     def one_shape(self) -> bool:
@@ -63,11 +70,12 @@ def foresee(
 ) -> Foreseen:
     """Return the shapes, and the time points, that the preparation steps will give."""
     steps = build_steps(named)
-    shapes, times = [], []
+    shapes, times, spacings = [], [], []
     for geometry, count, seconds in zip(geometries, volumes, repetition_times or [None] * len(volumes), strict=True):
         for step in steps:
             geometry = step.foresee(geometry)
             count, seconds = step.foresee_time(count, seconds)
         shapes.append(geometry.shape)
+        spacings.append(geometry.spacing)
         times.append((count, seconds))
-    return Foreseen(tuple(shapes), tuple(t for t, _ in times), channels, tuple(s for _, s in times))
+    return Foreseen(tuple(shapes), tuple(t for t, _ in times), channels, tuple(s for _, s in times), tuple(spacings))

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import Any
 
 from voxtempo.cohort import GeometryReport
 from voxtempo.cohort.case import Cohort
 from voxtempo.cohort.problem import few
-from voxtempo.cohort.study import Named, NetworkSection, Sample, Study, Window
+from voxtempo.cohort.study import Named, Sample, Study
 from voxtempo.errors import CohortError, StudyError
 from voxtempo.planning.estimate import Estimate, estimate
+from voxtempo.planning.fingerprint import Fingerprint
 from voxtempo.planning.foresee import Foreseen, foresee
-from voxtempo.planning.training import plan_training, train_samples
+from voxtempo.planning.limits import limits_of
+from voxtempo.planning.machine import Machine, this_machine
+from voxtempo.planning.network import plan_network
+from voxtempo.planning.sample import plan_sample
+from voxtempo.planning.spacing import plan_spacing
+from voxtempo.planning.training import FEWEST_UPDATES, plan_batch, plan_training, train_samples
+from voxtempo.planning.wording import by
 from voxtempo.scans import Geometry
 
-WHOLE_VOXELS = 200_000
-PATCH_VOXELS = 64**3
+MOSTLY_AIR = 0.25
+"""With a larger share of voxels that are exactly 0 the background was cut out, and does not count in a scan's statistics."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A study with nothing left open, the reasons, and what it will cost."""
+    """A study with nothing left open, the reasons, what it will cost, and the fingerprint that it was made from."""
 
     study: Study
     reasons: tuple[str, ...]
     estimate: Estimate
+    fingerprint: Fingerprint | None = None
 
 
 def complete(
@@ -36,6 +43,8 @@ def complete(
     geometries: Sequence[Geometry],
     volumes: Sequence[int],
     repetition_times: Sequence[float | None] | None = None,
+    fingerprint: Fingerprint | None = None,
+    machine: Machine | None = None,
 ) -> Plan:
     """Return the study with every open value filled in.
 
@@ -46,34 +55,45 @@ def complete(
     geometries : the native grid of each case, in the cohort's order.
     volumes : the number of time points of each case.
     repetition_times : seconds between them, None where unknown.
+    fingerprint : what the voxels are like; without it nothing is decided by them.
+    machine : what the training will run on; this one if not given.
 
     Raises
     ------
     StudyError : what the study asks for cannot fit the data.
     """
     reasons: list[str] = []
-    series = max(volumes) > 1
-    named = list(study.prepare) if study.prepare is not None else _default_steps(study, geometries, series, reasons)
+    machine = machine or this_machine()
+    limits = limits_of(study, machine)
     channels = len(study.cohort.scans)
-    foreseen = foresee(named, geometries, volumes, channels, repetition_times)
-    sample = study.sample or _plan_sample(study, foreseen, reasons)
+
+    def seen(steps: Sequence[Named]) -> Foreseen:
+        return foresee(steps, geometries, volumes, channels, repetition_times)
+
+    named = list(study.prepare) if study.prepare is not None else _default_steps(study, seen, fingerprint, reasons)
+    foreseen = seen(named)
+    sample = study.sample
+    if sample is None or sample.kind == "dimensions":
+        sample = plan_sample(study, foreseen, limits, _cost(study, foreseen, machine), reasons)
     _refuse_misfit(study, sample, foreseen)
     if sample.kind != "patch" and not foreseen.one_shape:
         shape = list(foreseen.largest)
         named.append(Named(name="crop_pad", options={"shape": shape}))
         reasons.append(
             f"prepare: cases have {len(set(foreseen.shapes))} shapes and {sample.kind} samples need one, "
-            f"so crop_pad to the largest, {_x(shape)}, is added"
+            f"so crop_pad to the largest, {by(shape)}, is added"
         )
-        foreseen = foresee(named, geometries, volumes, channels, repetition_times)
-    network = _plan_network(study, sample, foreseen, reasons)
-    train = plan_training(study, cohort, sample, foreseen, reasons)
-    done = study.model_copy(update={"prepare": named, "sample": sample, "network": network, "train": train})
-    return Plan(done, tuple(reasons), estimate(done, foreseen.largest, train_samples(cohort, sample, foreseen)))
+        foreseen = seen(named)
+    network = plan_network(study, sample, foreseen, reasons)
+    done = study.model_copy(update={"prepare": named, "sample": sample, "network": network})
+    train = plan_training(done, cohort, foreseen, limits, machine, fingerprint, reasons)
+    done = done.model_copy(update={"train": train})
+    cost = estimate(done, foreseen.largest, train_samples(cohort, sample, foreseen), machine)
+    return Plan(done, tuple(reasons), cost, fingerprint)
 
 
-def plan_study(study: Study, cohort: Cohort, geometry: GeometryReport) -> Plan:
-    """Return the completed study, from the headers of its scans.
+def plan_study(study: Study, cohort: Cohort, geometry: GeometryReport, fingerprint: Fingerprint | None = None) -> Plan:
+    """Return the completed study, from the headers of its scans and from its fingerprint.
 
     Raises
     ------
@@ -86,69 +106,61 @@ def plan_study(study: Study, cohort: Cohort, geometry: GeometryReport) -> Plan:
         raise CohortError(f"{len(unread)} of {len(cohort)} cases cannot be read ({few(unread)}). {faults}")
     headers = [geometry.headers[case.id][channel] for case in cohort]
     times = [geometry.repetition_times.get(case.id) for case in cohort]
-    return complete(study, cohort, [h.geometry for h in headers], [h.volumes for h in headers], times)
+    grids, volumes = [h.geometry for h in headers], [h.volumes for h in headers]
+    return complete(study, cohort, grids, volumes, times, fingerprint)
 
 
 def explain(plan: Plan) -> list[str]:
-    """Return the plan's reasons and cost as lines for a person."""
-    return [*plan.reasons, *plan.estimate.lines()]
+    """Return the fingerprint, the plan's reasons and its cost as lines for a person."""
+    seen = [f"cohort: {line}" for line in plan.fingerprint.lines()] if plan.fingerprint is not None else []
+    return [*seen, *plan.reasons, *plan.estimate.lines()]
 
 
-def _default_steps(study: Study, geometries: Sequence[Geometry], series: bool, reasons: list[str]) -> list[Named]:
-    steps = []
-    orientations = sorted({g.orientation for g in geometries})
-    if any(g.shape[2] > 1 for g in geometries):
+def _default_steps(
+    study: Study, seen: Callable[[Sequence[Named]], Foreseen], fingerprint: Fingerprint | None, reasons: list[str]
+) -> list[Named]:
+    steps: list[Named] = []
+    native = seen(steps)
+    if not native.flat:
         steps.append(Named(name="orient", options="RAS"))
-        reasons.append(f"prepare: orient to RAS (found {', '.join(orientations)})")
-    if series and study.cohort.target.events is not None:
+        reasons.append("prepare: orient to RAS, so that an axis means the same in every case")
+        turned = seen(steps)
+        spacing = None if native.series else plan_spacing(turned.spacings, turned.shapes)
+        if spacing is not None:
+            steps.append(Named(name="resample", options=list(spacing)))
+            reasons.append(f"prepare: resample to {by(spacing)} mm, since the voxel sizes of the cases differ")
+    if native.series and study.cohort.target.events is not None:
         steps.append(Named(name="temporal_filter", options={"detrend": 2}))
         steps.append(Named(name="normalise", options={"method": "zscore", "axis": "time"}))
         reasons.append("prepare: quadratic detrend and z-score over time, since the truth is events in a series")
-    else:
-        steps.append(Named(name="normalise", options={"method": "zscore"}))
-        reasons.append("prepare: z-score each scan, since MR intensities have no unit")
+        return steps
+    options: dict[str, Any] = {"method": "zscore"}
+    why = "z-score each scan, since MR intensities have no unit"
+    if fingerprint is not None and fingerprint.zeros > MOSTLY_AIR and not native.series:
+        options["within"] = "mask"
+        why += f", within the voxels that are not 0: {fingerprint.zeros:.0%} are, so the background was cut out"
+    steps.append(Named(name="normalise", options=options))
+    reasons.append(f"prepare: {why}")
     return steps
 
 
-def _plan_sample(study: Study, foreseen: Foreseen, reasons: list[str]) -> Sample:
-    if foreseen.series:
-        events = study.cohort.target.events is not None
-        length = min(20 if not events else 8, min(foreseen.volumes))
-        reasons.append(f"sample: windows of {length} volumes" + (", one an event" if events else ", end to end"))
-        return Sample(window=Window(length=length, align="events" if events else None, delay=5.0 if events else 0.0))
-    if study.task != "segment" or (foreseen.flat and foreseen.one_shape):
-        reasons.append(f"sample: the whole {'slice' if foreseen.flat else 'volume'}, {_x(foreseen.largest)}")
-        return Sample(volume="whole")
-    patch = plan_patch(foreseen.largest, foreseen.median)
-    whole = all(p >= n for p, n in zip(patch, foreseen.largest, strict=True))
-    reasons.append(
-        f"sample: patches of {_x(patch)}, "
-        + ("which hold every whole scan" if whole else f"the shape of the median scan ({_x(foreseen.median)}) in small")
-    )
-    return Sample(patch=patch)
+def _cost(study: Study, foreseen: Foreseen, machine: Machine) -> Callable[[Sample], tuple[float, float]]:
+    """Return what tells the gigabytes, and the minutes of the fewest updates, of training on a sample."""
 
+    def cost(sample: Sample) -> tuple[float, float]:
+        network = plan_network(study, sample, foreseen, [])
+        train = study.train.model_copy(
+            update={
+                "batch": study.train.batch or plan_batch(study, sample, foreseen),
+                "steps": FEWEST_UPDATES,
+                "epochs": 1,
+            }
+        )
+        tried = study.model_copy(update={"sample": sample, "network": network, "train": train})
+        expected = estimate(tried, foreseen.largest, 1, machine)
+        return expected.memory_mb / 1024, expected.minutes
 
-def plan_patch(largest: Sequence[int], median: Sequence[int], *, voxels: int = PATCH_VOXELS) -> tuple[int, int, int]:
-    """Return a patch of multiples of 16: the largest scan if it is small, else the median scan's shape in small.
-
-    >>> plan_patch((43, 59, 47), (36, 50, 35))
-    (48, 64, 48)
-    >>> plan_patch((120, 90, 120), (120, 90, 120))
-    (64, 48, 64)
-    """
-    whole = [_multiple(n, up=True) for n in largest]
-    if np.prod(whole, dtype=np.int64) <= WHOLE_VOXELS:
-        return whole[0], whole[1], whole[2]
-    ratio = min(1.0, (voxels / float(np.prod(median, dtype=np.int64))) ** (1 / 3))
-    x, y, z = (min(_multiple(n * ratio), _multiple(n, up=True)) for n in median)
-    return x, y, z
-
-
-def _multiple(length: float, of: int = 16, up: bool = False) -> int:
-    if length <= 1:
-        return 1
-    step = of if length > of / 2 else 4
-    return int(step * max(1, np.ceil(length / step) if up else round(length / step)))
+    return cost
 
 
 def _refuse_misfit(study: Study, sample: Sample, foreseen: Foreseen) -> None:
@@ -167,25 +179,3 @@ def _refuse_misfit(study: Study, sample: Sample, foreseen: Foreseen) -> None:
             f"sample.window.length is {sample.window.volumes} volumes{spread}, but the shortest series has "
             f"{min(foreseen.volumes)}."
         )
-
-
-def _plan_network(study: Study, sample: Sample, foreseen: Foreseen, reasons: list[str]) -> NetworkSection:
-    own = study.network
-    if own.python is not None:
-        return own
-    flat = foreseen.flat or sample.kind == "slices"
-    name = own.name
-    if name is None:
-        if sample.kind == "window":
-            name = "cnn_lstm"
-        elif study.task == "segment":
-            name = "unet2d" if flat else "unet3d"
-        else:
-            name = "resnet2d" if flat else "resnet3d"
-        what = "series" if foreseen.series else "slices" if flat else "volumes"
-        reasons.append(f"network: {name} to {study.task} from {what}")
-    return NetworkSection.model_validate({"name": name, **own.options})
-
-
-def _x(shape: Sequence[int]) -> str:
-    return " x ".join(str(n) for n in shape)

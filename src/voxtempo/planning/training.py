@@ -11,8 +11,19 @@ from voxtempo.cohort.case import Case, Cohort
 from voxtempo.cohort.study import Sample, Study, Train, Window
 from voxtempo.errors import CohortError
 from voxtempo.feed.event_windows import owners, tiles, window_owners
+from voxtempo.planning.estimate import Estimate, estimate
+from voxtempo.planning.fingerprint import Fingerprint
 from voxtempo.planning.foresee import Foreseen
+from voxtempo.planning.limits import Limits
+from voxtempo.planning.machine import Machine
+from voxtempo.planning.network import flat_sample
 
+MOST_UPDATES = 5000
+FEWEST_UPDATES = 2500
+"""Of a segmentation network: more gain little, and a patch is not made so large that the budget holds fewer."""
+FEWEST_EPOCHS = 20
+FOREGROUND = 0.5
+FOREGROUND_BY_SHARE = ((0.01, 0.67), (0.1, 0.5), (1.0, 0.33))
 ENOUGH_LABEL_MAPS = 10
 ENOUGH_SUBJECTS = 50
 
@@ -51,31 +62,127 @@ def _windows(window: Window, case: Case, volumes: int, seconds: float | None) ->
     return len(tiles(speaks_for, window.labels, stride))
 
 
-def plan_training(study: Study, cohort: Cohort, sample: Sample, foreseen: Foreseen, reasons: list[str]) -> Train:
-    """Return the section ``train`` with nothing left open; appends to ``reasons`` what was decided."""
+def plan_batch(study: Study, sample: Sample, foreseen: Foreseen) -> int:
+    """Return the samples of an update, before memory and the number of samples are looked at."""
+    if sample.kind == "window":
+        return 8
+    flat = flat_sample(sample, foreseen)
+    if study.task == "segment":
+        return 16 if flat else 2
+    return 32 if flat else 4
+
+
+def plan_training(
+    study: Study,
+    cohort: Cohort,
+    foreseen: Foreseen,
+    limits: Limits,
+    machine: Machine,
+    fingerprint: Fingerprint | None,
+    reasons: list[str],
+) -> Train:
+    """Return the section ``train`` with nothing left open; appends to ``reasons`` what was decided.
+
+    Parameters
+    ----------
+    study : with sample and network.
+    cohort : its cases.
+    foreseen : what preparation will give.
+    limits : what training may cost.
+    machine : what it runs on.
+    fingerprint : what the label maps are like, or None.
+    reasons : of all choices so far.
+    """
+    assert study.sample is not None
+    own, sample = study.train, study.sample
+    precision = own.precision
+    if precision == "auto" and study.task == "segment" and machine.bfloat16:
+        precision = "bfloat16"
+        reasons.append("train: bfloat16, in which this processor multiplies faster; the weights stay float32")
+    study = study.model_copy(update={"train": own.model_copy(update={"precision": precision})})
     samples = train_samples(cohort, sample, foreseen)
-    flat = foreseen.flat or sample.kind == "slices"
-    own = study.train
-    batch = own.batch or (32 if flat else 2 if study.task == "segment" else 8 if sample.kind == "window" else 4)
-    batch = own.batch or max(1, min(batch, samples))
-    steps = own.steps or -(-samples // batch)
-    updates = 1700 if study.task == "segment" else 1500 if flat and sample.kind != "window" else 1000
-    epochs = own.epochs or int(np.clip(round(updates / steps), 8, 60 if sample.kind == "window" else 100))
+    batch = own.batch or _batch_that_fits(study, foreseen, samples, limits, machine, reasons)
+    epochs, steps = _length(study, foreseen, samples, batch, limits, machine, reasons)
     keep = own.keep or _plan_keep(study, cohort, reasons)
-    changes = {
-        "batch": batch,
-        "epochs": epochs,
-        "keep": keep,
-        "rate": own.rate or (1e-2 if own.optimiser == "sgd" else 1e-3),
-        "weight_decay": own.weight_decay
-        if own.weight_decay is not None
-        else (1e-4 if study.task == "segment" else 1e-2),
-        "patience": own.patience or (max(10, epochs // 2) if keep == "best" else epochs),
-        "dropout": own.dropout if own.dropout is not None else (0.0 if study.task == "segment" else 0.3),
-    }
+    return own.model_copy(
+        update={
+            "precision": precision,
+            "batch": batch,
+            "epochs": epochs,
+            "steps": steps,
+            "keep": keep,
+            "foreground": own.foreground if own.foreground is not None else _foreground(study, fingerprint, reasons),
+            "rate": own.rate or (1e-2 if own.optimiser == "sgd" else 1e-3),
+            "weight_decay": own.weight_decay
+            if own.weight_decay is not None
+            else (1e-4 if study.task == "segment" else 1e-2),
+            "patience": own.patience or (max(10, epochs // 2) if keep == "best" else epochs),
+            "dropout": own.dropout if own.dropout is not None else (0.0 if study.task == "segment" else 0.3),
+        }
+    )
+
+
+def _expected(study: Study, foreseen: Foreseen, machine: Machine, **train: int) -> Estimate:
+    tried = study.model_copy(update={"train": study.train.model_copy(update=train)})
+    return estimate(tried, foreseen.largest, 1, machine)
+
+
+def _batch_that_fits(
+    study: Study, foreseen: Foreseen, samples: int, limits: Limits, machine: Machine, reasons: list[str]
+) -> int:
+    assert study.sample is not None
+    wanted = batch = max(1, min(plan_batch(study, study.sample, foreseen), samples))
+    while (
+        batch > 1
+        and _expected(study, foreseen, machine, batch=batch, steps=1, epochs=1).memory_mb > 1024 * limits.memory
+    ):
+        batch //= 2
+    if batch < wanted:
+        reasons.append(f"train: batches of {batch}, since {wanted} samples would take more than {limits.memory:.3g} GB")
+    return batch
+
+
+def _length(
+    study: Study, foreseen: Foreseen, samples: int, batch: int, limits: Limits, machine: Machine, reasons: list[str]
+) -> tuple[int, int | None]:
+    """Return the epochs, and the updates of one where they are not a pass over the samples."""
+    own = study.train
+    assert study.sample is not None
+    flat = flat_sample(study.sample, foreseen)
+    window = study.sample.kind == "window"
+    segment = study.task == "segment"
+    updates = MOST_UPDATES if segment else 1500 if flat and not window else 1000
+    minutes = _expected(study, foreseen, machine, batch=batch, steps=1000, epochs=1).minutes / 1000
+    within = ""
+    if segment or limits.asked:
+        affordable = max(1, int(limits.minutes / minutes))
+        if affordable < updates:
+            updates, within = affordable, f", as many as {limits.minutes:.0f} minutes allow"
+    steps = own.steps or -(-samples // batch)
+    given = own.steps
+    if own.steps is None and own.epochs is None and steps > updates / FEWEST_EPOCHS:
+        steps = given = max(1, updates // FEWEST_EPOCHS)
+    most = 60 if window else 100
+    least = 1 if within or given else 8
+    epochs = own.epochs or int(np.clip(round(updates / steps), least, most))
     if own.batch is None or own.epochs is None:
-        reasons.append(f"train: {epochs} epochs of about {steps} updates of {batch} samples ({epochs * steps} updates)")
-    return own.model_copy(update=changes)
+        reasons.append(
+            f"train: {epochs} epochs of {'' if given else 'about '}{steps} updates of {batch} samples "
+            f"({epochs * steps} updates{within})"
+        )
+    return epochs, given
+
+
+def _foreground(study: Study, fingerprint: Fingerprint | None, reasons: list[str]) -> float:
+    """Return the share of patches that are centred on a label: the rarer labels are, the larger."""
+    share = fingerprint.foreground if fingerprint is not None else None
+    if study.task != "segment" or study.sample is None or study.sample.patch is None or share is None:
+        return FOREGROUND
+    value = next(value for most, value in FOREGROUND_BY_SHARE if share <= most)
+    reasons.append(
+        f"train: {value:.0%} of the patches are centred on a label, since labels hold {share:.2%} of the voxels"
+    )
+    return value
 
 
 def _plan_keep(study: Study, cohort: Cohort, reasons: list[str]) -> Literal["best", "last"]:

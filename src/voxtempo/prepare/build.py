@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from voxtempo.cohort.study import Named, NamedItem
+from voxtempo.cohort.sections.base import Named, NamedItem
 from voxtempo.errors import StudyError, did_you_mean
 from voxtempo.prepare.step import Step, steps
 

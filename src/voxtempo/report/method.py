@@ -52,9 +52,9 @@ def _network(run: RunFiles, manifest: dict[str, Any]) -> Facts:
     facts += [(_title(key), _said(value)) for key, value in asked.items() if key not in ("name", "python")]
     sample = run.study.get("sample")
     if isinstance(sample, dict):
-        kind = next((key for key in sample if sample[key] is not None), None)
-        if kind:
-            facts.append(("Sample", f"{kind}: {_said(sample[kind])}"))
+        chosen = [f"{key}: {_said(value)}" for key, value in sample.items() if value is not None]
+        if chosen:
+            facts.append(("Sample", "; ".join(chosen)))
     return facts
 
 

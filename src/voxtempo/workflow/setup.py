@@ -28,7 +28,7 @@ from voxtempo.errors import StudyError
 from voxtempo.inference.postprocess import check_operations
 from voxtempo.learning.choices import check_choices, check_fit
 from voxtempo.learning.window_choices import leave_out_events
-from voxtempo.planning import Plan, plan_study
+from voxtempo.planning import Plan, plan_study, take_fingerprint
 from voxtempo.prepare import PreparedCase, build_steps, fills_nan, prepare_cohort
 from voxtempo.workflow.voice import Voice
 
@@ -91,7 +91,8 @@ def set_up(study: Study, workers: int = 2, voice: Voice | None = None) -> Setup:
     refuse_errors((*check_choices(study, cohort), *check_operations(study, cohort)))
     geometry = check_geometry(cohort, workers)
     refuse_errors(geometry.problems)
-    plan = plan_study(study, cohort, geometry)
+    seen = take_fingerprint(cohort, geometry, workers, lambda done, total: voice.bar("fingerprint", done, total, ""))
+    plan = plan_study(study, cohort, geometry, seen)
     fit = check_fit(plan.study, cohort, geometry)
     refuse_errors(fit)
     cohort, left_out = leave_out_events(plan.study, cohort, geometry)

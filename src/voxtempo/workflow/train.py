@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from voxtempo.prepare import build_steps, file_hashes, step_records
 from voxtempo.report import write_report
 from voxtempo.scans import content_hash
 from voxtempo.workflow.confounds import write_motion
+from voxtempo.workflow.continuing import continued, plan_lines, write_plan
 from voxtempo.workflow.judging import judge_folds, judge_run
 from voxtempo.workflow.records import (
     claim_folder,
@@ -69,7 +70,7 @@ def train_study(
     voice = voice or Voice()
     refuse_foreign(out)
     choose_backend()
-    setup = set_up(study, workers, voice)
+    setup = set_up(continued(study, out), workers, voice)
     for line in explain(setup.plan):
         voice.say(line)
     for problem in setup.problems:
@@ -112,7 +113,7 @@ def train_one_fold(
     predictor = Predictor([trained.model], [trained.recipe], setup.study, [trained.pooling] if trained.pooling else [])
     judge_run(out, setup, fold, prepared, predictor, voice)
     seconds["evaluate"] = time.monotonic() - clock
-    write_json(out / "manifest.json", _manifest(setup, fold, trained, seconds))
+    write_json(out / "manifest.json", _manifest(setup, fold, trained, plan_lines(out), seconds))
     write_report(out)
 
 
@@ -144,7 +145,7 @@ def train_all_folds(
     record = manifest(
         setup.study,
         {"index": "all", "name": f"all {len(setup.folds)} folds"},
-        explain(setup.plan),
+        plan_lines(out),
         backend=histories[0]["backend"],
         versions=histories[0]["versions"],
         network=histories[0]["network"],
@@ -164,6 +165,7 @@ def _say_finished(out: Path, voice: Voice) -> None:
 
 def _write_beginning(out: Path, setup: Setup, fold: Fold) -> None:
     """Write what is known before training."""
+    write_plan(out, setup.plan)
     write_split(out / "split.csv", setup.cohort, fold)
     write_json(out / "cohort.json", summarise(setup.cohort, fold, setup.problems))
     steps = build_steps(setup.study.prepare or [])
@@ -220,7 +222,9 @@ def _watch(setup: Setup, out: Path, voice: Voice) -> Watch:
     return Watch(after_epoch, lambda done, total, loss: voice.bar("train", done, total, f"loss {loss:.4f}"))
 
 
-def _manifest(setup: Setup, fold: Fold, trained: Trained, seconds: Mapping[str, float]) -> dict[str, Any]:
+def _manifest(
+    setup: Setup, fold: Fold, trained: Trained, plan: Sequence[str], seconds: Mapping[str, float]
+) -> dict[str, Any]:
     progress = trained.progress
     files = sorted(
         {path for case in setup.cohort for path in (*case.scans.values(), *([case.mask] if case.mask else []))}
@@ -232,7 +236,7 @@ def _manifest(setup: Setup, fold: Fold, trained: Trained, seconds: Mapping[str, 
     return manifest(
         setup.study,
         {"index": fold.index, "name": fold.name},
-        explain(setup.plan),
+        plan,
         backend=next(name for name in versions if name != "keras"),
         versions={**versions, **library_versions()},
         accelerator=backend.accelerator(),

@@ -10,7 +10,7 @@ from typing import Any
 
 from voxtempo.cohort import Problem, Study
 from voxtempo.cohort.case import Cohort
-from voxtempo.cohort.study import Named
+from voxtempo.cohort.sections.base import Named
 from voxtempo.errors import RunError, StudyError, did_you_mean
 from voxtempo.inference.postprocess.operation import FOREGROUND, Operation, operations
 from voxtempo.learning.tasks import SegmentTask, make_task

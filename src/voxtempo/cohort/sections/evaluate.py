@@ -1,0 +1,28 @@
+"""The part of a study file that says how the result is judged."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from voxtempo.cohort.sections.base import NamedItem, Section
+
+
+class Evaluate(Section):
+    """How the result is judged."""
+
+    by: Literal["case", "subject"] = Field(default="case", description="unit of the headline figures")
+    windows: Literal["mean", "vote", "attention"] = Field(
+        default="mean",
+        description="how the answers of a series' (or event's) windows become one: the mean probability or value, the vote "
+        "of most windows (classify), or weights that a small network learns on the training cases",
+    )
+    intervals: int = Field(default=2000, ge=100, description="bootstrap resamples of subjects")
+    subgroups: list[str] = Field(default_factory=list, description="columns to report separately")
+    overlap: float = Field(default=0.5, ge=0, lt=1, description="overlap of patches when a whole scan is predicted")
+    postprocess: Literal["none", "auto"] | list[NamedItem] = Field(
+        default="none",
+        description="what is done to predicted label maps: operations in order, or auto: those that prove themselves on the "
+        "validation cases",
+    )

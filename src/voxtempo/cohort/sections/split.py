@@ -1,0 +1,36 @@
+"""The part of a study file that says who trains, who selects and who judges."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from voxtempo.cohort.sections.base import Section
+
+
+class Split(Section):
+    """Who trains, who selects, who judges. Always by subject.
+
+    With ``test`` (a fraction of subjects), that set is the test and fold K is the validation.
+    Without it, fold K (or value K of ``column``) is the test, and ``validation`` of the rest selects the model.
+    """
+
+    test: float | None = Field(default=None, gt=0, lt=1, description="share of the cases (in whole subjects) held out")
+    folds: int | None = Field(default=None, ge=2, description="number of folds")
+    column: str | None = Field(default=None, description="leave one value of this column out at a time")
+    stratify: list[str] = Field(
+        default_factory=list, description="columns balanced over the sides, continuous ones too"
+    )
+    validation: float = Field(
+        default=0.15,
+        ge=0,
+        lt=1,
+        description="fraction of the training cases, in whole subjects, that selects the model; 0: all train, and the "
+        "last weights are kept",
+    )
+    seed: int = Field(default=0, ge=0, description="of the division into sides and folds, and of the bootstrap")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Split:
+        if self.column is not None and (self.folds is not None or self.test is not None):
+            raise ValueError("'column' leaves one value out at a time: do not give 'folds' or 'test' with it")
+        return self
