@@ -28,10 +28,11 @@ ROOT = Path(__file__).parents[1]
 BIN = Path("Scripts/python.exe" if os.name == "nt" else "bin/python")
 BACKENDS = {"TensorFlow": ".venv", "JAX": ".venv-jax", "PyTorch": ".venv-torch"}
 PLAIN = {"channels last": "", "channels first": "channels_first", "compiled": "compiled"}
+PLANS = {"float32": tuple(BACKENDS), "bfloat16": ("TensorFlow",)}
 REFERENCE = "PyTorch, channels last"
 PROBLEM = Problem("unet3d", (64, 64, 64, 1), batch=2, outputs=3, options={"widths": [16, 32, 64, 128]})
 SMALL = replace(PROBLEM, shape=(16, 16, 16, 1), options={"widths": [4, 8]})
-WIDTHS = (32, 10, 24, 24, 12)
+WIDTHS = (26, 9, 14, 22, 28, 11)
 
 
 def sides_of(problem: Problem, backends: tuple[str, ...]) -> list[Side]:
@@ -56,16 +57,17 @@ def print_table(title: str, timed: list[Timed]) -> None:
     reference = next((each for each in plain if each.side.name == REFERENCE), None)
     quickest = min(plain, key=lambda each: each.median) if plain else None
     last = f"/ {quickest.side.name.removeprefix('PyTorch, ')} (quickest)" if quickest else ""
-    row(title, "s", "PyTorch eager / it", last, "peak, MiB", widths=WIDTHS)
+    row(title, "s", "processor, s", "PyTorch eager / it", last, "peak, MiB", widths=WIDTHS)
     for each in timed:
         cells = [spread(each.ratios(other)) if other and other is not each else "1" for other in (reference, quickest)]
-        row(each.side.name, f"{each.median:.3f}", *cells, f"{each.memory:.0f}", widths=WIDTHS)
+        row(each.side.name, f"{each.median:.3f}", f"{each.processor:.3f}", *cells, f"{each.memory:.0f}", widths=WIDTHS)
 
 
 def main() -> None:
     """Parse the options and print a table for each precision and number of threads."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=5, help="how often each side is timed (default 5)")
+    parser.add_argument("--precision", choices=PLANS, nargs="+", default=list(PLANS), help="default: both")
     parser.add_argument("--steps", type=int, default=2, help="steps each time (default 2)")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads (default 1 2)")
     parser.add_argument("--small", action="store_true", help="tiny shapes, to see that it runs")
@@ -74,10 +76,9 @@ def main() -> None:
     shape = " x ".join(map(str, problem.shape[:3]))
     heading(f"A training step of {problem.network}, {problem.batch} volumes of {shape}")
     print(f"medians of {options.pairs} turns of {options.steps} steps; ratios: median (lowest to highest)")
-    plans = (("float32", tuple(BACKENDS)), ("bfloat16", ("TensorFlow",)))
     for threads in options.threads:
-        for precision, backends in plans:
-            sides = sides_of(replace(problem, precision=precision), backends)
+        for precision in options.precision:
+            sides = sides_of(replace(problem, precision=precision), PLANS[precision])
             timed = time_steps(sides, options.pairs, options.steps, threads)
             print_table(f"{precision}, {threads} thread{'s' * (threads > 1)}", timed)
             print(f"  {timed[0].parameters if timed else 0:,} parameters; " + "; ".join(sorted({t.versions for t in timed})))

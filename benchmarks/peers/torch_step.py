@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -127,6 +128,7 @@ def main() -> None:
         "logits": write_logits,
         "parameters": parameters,
         "steps": steps,
+        "processor": time.process_time,
         "memory": memory,
     }
     if "monai" not in special:

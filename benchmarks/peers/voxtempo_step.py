@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import resource
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,7 @@ def main() -> None:
         "logits": write_logits,
         "parameters": parameters,
         "steps": steps,
+        "processor": time.process_time,
         "memory": lambda: _peak(keras.backend.backend()) if device == "gpu" else _resident(),
     }
     serve({name: (function, about) for name, function in offered.items()})

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from stopwatch import seconds_in_turns
+from stopwatch import seconds
 from stopwatch.peers import Peers
 from stopwatch.problem import Problem
 
-TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1}
-"""Largest difference of logits, whose standard deviation is about 1; bfloat16 has 8 bits of precision."""
+LOGITS_TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1}
+"""The size of the difference of two sides' logits over the size of the logits (root of the sum of squares)."""
 LOSS_TOLERANCE = {"float32": 1e-3, "bfloat16": 3e-2}
-"""Relative, over the first steps: the updates before are compared with it too."""
+"""Relative, for each of the first steps; from the second on it compares the updates before, too."""
 FIRST_STEPS = 3
 
 
@@ -43,7 +44,12 @@ class Side:
     special: str = ""
 
     def start(self, threads: int) -> Peers:
-        """Return the process at work."""
+        """Return the process at work.
+
+        Raises
+        ------
+        RuntimeError : it ended before it was ready.
+        """
         if self.backend is None:
             return Peers(self.python, "torch_step", self.problem.dumps(), self.device, self.special, threads=threads)
         variables = {
@@ -51,7 +57,7 @@ class Side:
             "TF_NUM_INTRAOP_THREADS": str(threads),
             "TF_CPP_MIN_LOG_LEVEL": "2",
             "NPROC": str(threads),  # JAX's pool of threads on processors
-            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # else JAX takes three quarters of a GPU that others need too
         }
         return Peers(
             self.python, "voxtempo_step", self.problem.dumps(), self.device, threads=threads, variables=variables
@@ -59,13 +65,39 @@ class Side:
 
 
 @dataclass(frozen=True)
+class First:
+    """What a side answers before it is timed: logits of the batch, then the losses of the first steps."""
+
+    parameters: int
+    logits: NDArray[np.float32]
+    losses: NDArray[np.float64]
+
+    def differs(self, other: First, precision: str) -> str:
+        """Return what says that another side trains another network, or nothing."""
+        if self.parameters != other.parameters:
+            return f"{self.parameters} parameters instead of {other.parameters}"
+        found = np.linalg.norm(self.logits - other.logits) / np.linalg.norm(other.logits)
+        if not found <= LOGITS_TOLERANCE[precision]:
+            return f"its logits differ by {found:.2g}, more than {LOGITS_TOLERANCE[precision]:g}"
+        if not np.allclose(self.losses, other.losses, rtol=LOSS_TOLERANCE[precision], atol=0):
+            return f"its first losses are {self.losses.round(4).tolist()} instead of {other.losses.round(4).tolist()}"
+        return ""
+
+
+@dataclass(frozen=True)
 class Timed:
-    """What one side took: seconds a step of each turn, and the peak of its memory (MiB)."""
+    """What one side took: seconds a step of each turn, and the peak of its memory (MiB).
+
+    ``same`` says whether its logits and first losses were found equal to the first side's; ``processor`` is the mean of the
+    processor's seconds a step, which says more than the clock where others use the machine.
+    """
 
     side: Side
     versions: str
     parameters: int
+    same: bool
     seconds: list[float] = field(default_factory=list)
+    processor: float = float("nan")
     memory: float = float("nan")
 
     @property
@@ -74,75 +106,87 @@ class Timed:
         return statistics.median(self.seconds)
 
     def ratios(self, reference: Timed) -> list[float]:
-        """Return how many times longer the reference took, turn by turn, from low to high."""
-        return sorted(r / own for r, own in zip(reference.seconds, self.seconds, strict=True))
+        """Return how many times longer a reference took, turn by turn."""
+        return [other / own for other, own in zip(reference.seconds, self.seconds, strict=True)]
 
 
-def time_steps(sides: Sequence[Side], turns: int, steps: int, threads: int) -> list[Timed]:
-    """Return what each side took; what cannot run is left out with a line that says why.
+@dataclass
+class _Running:
+    """A side at work, what it took so far, and the processor's seconds when it began."""
 
-    All sides have the weights of the first, and must then give its logits and the losses of its first steps (save the ones
-    that train another network, which take no weights). Those steps compile and warm up, too.
+    peers: Peers
+    timed: Timed
+    began: float
+
+
+def time_steps(
+    sides: Sequence[Side], turns: int, steps: int, threads: int, left_out: Callable[[str], object] = print
+) -> list[Timed]:
+    """Return what each side took; what cannot run, or trains another network, is left out with a line that says why.
+
+    All begin with the weights of the first and must give its logits and the losses of its first steps (save MONAI's network,
+    which takes no weights). Those steps compile and warm up, too.
 
     Parameters
     ----------
-    sides : of one problem and precision; the first is VoxTempo's.
+    sides : of one problem and precision; those of VoxTempo come first.
     turns : how often each is timed; the sides take turns.
     steps : in a turn.
     threads : of each side.
+    left_out : gets those lines.
     """
-    running: list[tuple[Side, Peers]] = []
+    running: list[_Running] = []
+    expected: First | None = None
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        expected: Mapping[str, np.ndarray] | None = None
         for side in sides:
             try:
                 peers = side.start(threads)
-                found = _first_steps(peers, folder, save=expected is None)
-            except (RuntimeError, BrokenPipeError, OSError) as error:
-                print(f"left out: {side.name}: {error}", flush=True)
+                found = _first(peers, Path(temporary), expected is not None)
+            except (RuntimeError, BrokenPipeError) as error:
+                left_out(f"left out: {side.name}: {error}")
                 continue
-            running.append((side, peers))
-            if expected is None:
-                expected = found
-            elif "load" in peers.names:
-                _compare(side, found, expected)
-    calls = {side.name: lambda peers=peers: peers.ask("steps", steps) for side, peers in running}  # type: ignore[misc]
-    times = seconds_in_turns(calls, turns, warm=False)
-    done = []
-    for side, peers in running:
-        spent = [each / steps for each in times[side.name]]
-        versions = peers.names["steps"]
-        done.append(Timed(side, versions, peers.ask("parameters"), spent, peers.ask("memory")))
-        peers.close()
-    return done
+            same = expected is not None and "load" in peers.names
+            if expected is not None and same and (reason := found.differs(expected, side.problem.precision)):
+                left_out(f"left out: {side.name}: {reason}")
+                peers.close()
+                continue
+            if side.backend is not None and expected is None:
+                expected, same = found, True
+            running.append(_Running(peers, Timed(side, peers.names["steps"], found.parameters, same), peers.ask("processor")))
+    for _ in range(turns):
+        for each in list(running):
+            try:
+                each.timed.seconds.append(seconds(lambda each=each: each.peers.ask("steps", steps)) / steps)  # type: ignore[misc]
+            except (RuntimeError, BrokenPipeError) as error:
+                left_out(f"left out: {each.timed.side.name}: {error}")
+                running.remove(each)
+    return [_finish(each, turns * steps) for each in running]
 
 
-def _first_steps(peers: Peers, folder: Path, save: bool) -> dict[str, np.ndarray]:
-    """Exchange weights and return what must be equal: the number of parameters, logits, the first losses."""
+def _first(peers: Peers, folder: Path, there_are_weights: bool) -> First:
+    """Write the weights of the first side, or take them, and let the side take its first steps."""
     weights, logits = str(folder / "weights.npz"), str(folder / "logits.npy")
-    if save:
+    if not there_are_weights and "save" in peers.names:
         peers.ask("save", weights)
-    elif "load" in peers.names:
+    elif there_are_weights and "load" in peers.names:
         peers.ask("load", weights)
     peers.ask("logits", logits)
-    losses = peers.ask("steps", FIRST_STEPS)
-    return {"parameters": np.array(peers.ask("parameters")), "logits": np.load(logits), "losses": np.array(losses)}
+    losses = np.array(peers.ask("steps", FIRST_STEPS))
+    return First(peers.ask("parameters"), np.load(logits), losses)
 
 
-def _compare(side: Side, found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> None:
-    precision = side.problem.precision
-    np.testing.assert_array_equal(found["parameters"], expected["parameters"], f"{side.name}: parameters")
-    np.testing.assert_allclose(
-        found["logits"], expected["logits"], rtol=0, atol=TOLERANCE[precision], err_msg=f"{side.name}: logits"
-    )
-    np.testing.assert_allclose(
-        found["losses"], expected["losses"], rtol=LOSS_TOLERANCE[precision], err_msg=f"{side.name}: first losses"
-    )
+def _finish(running: _Running, steps: int) -> Timed:
+    """Ask for processor time and memory and end the process."""
+    processor = (running.peers.ask("processor") - running.began) / steps
+    finished = replace(running.timed, processor=processor, memory=running.peers.ask("memory"))
+    running.peers.close()
+    return finished
 
 
 def spread(ratios: Sequence[float]) -> str:
-    """Return a median with the range of all: "1.20 (1.10 to 1.31)"."""
+    """Return a median with the range of all.
+
+    >>> spread([1.1, 1.3, 1.2])
+    '1.20 (1.10 to 1.30)'
+    """
     return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-
-

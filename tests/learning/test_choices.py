@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from voxtempo.cohort import Cohort, Study
+from voxtempo.cohort import Case, Cohort, GeometryReport, Study
+from voxtempo.cohort.study import NetworkSection, Sample
 from voxtempo.feed import Batches, FeedCase, Voxels, make_sampler
-from voxtempo.learning.choices import check_choices
+from voxtempo.learning.choices import check_choices, check_fit
 from voxtempo.learning.tasks import SegmentTask
 from voxtempo.learning.train import label_weights
+from voxtempo.scans import Geometry
+from voxtempo.scans.header import Header
 
 LABELS = {1: "liver", 2: "lesion"}
 
@@ -47,6 +50,30 @@ def test_what_cannot_be_weighed_is_refused(train, target, where, message):
 )  # fmt: skip
 def test_labels_and_regions_can_be_weighed(weights, target):
     assert check_choices(study({"class_weights": weights}, **target), Cohort((), labels=LABELS)) == ()
+
+
+@pytest.mark.parametrize(
+    ("sample", "shape", "where"),
+    [
+        ({"patch": [8, 8, 4]}, (20, 20, 1), "sample.patch"),
+        ({"patch": [1, 8, 8]}, (20, 20, 1), "sample.patch"),
+        ({"slices": {"axis": "x"}}, (20, 20, 1), "sample.slices"),
+        ({"patch": [8, 8, 1]}, (20, 20, 1), None),
+        ({"patch": [8, 8, 1], "neighbours": 1}, (20, 20, 1), None),
+        ({"slices": {"axis": "z"}}, (20, 20, 1), None),
+        ({"patch": [1, 8, 8]}, (20, 20, 20), None),
+        ({"slices": {"axis": "x"}}, (20, 20, 20), None),
+    ],
+)
+def test_samples_have_no_depth_where_scans_have_none(sample, shape, where):
+    """A patch of four slices of a scan of one would be padding, and the network would learn from that."""
+    asked = study({}).model_copy(
+        update={"sample": Sample.model_validate(sample), "prepare": [], "network": NetworkSection(name="unet2d")}
+    )
+    cohort = Cohort((Case("c", "c", {"a": "x"}),), labels=LABELS)
+    header = Header(Geometry.from_spacing(shape), 1, 1, None, "int16", "c")
+    report = GeometryReport({"c": {"a": header}}, {}, {}, {"c": None}, ())
+    assert [problem.where for problem in check_fit(asked, cohort, report)] == [where] * (where is not None)
 
 
 def batches() -> Batches:

@@ -24,6 +24,15 @@ from voxtempo.errors import StudyError, did_you_mean
 SIDED = re.compile(r"(^|[^a-z])(left|right|lh|rh|l|r)([^a-z]|$)", re.IGNORECASE)
 
 
+def sided(names: Iterable[str]) -> bool:
+    """Return whether any of these classes or labels is on one side of the body.
+
+    >>> sided(["tumour", "left hippocampus"]), sided(["anterior", "lesion"])
+    (True, False)
+    """
+    return any(SIDED.search(name) for name in names)
+
+
 @dataclass(frozen=True)
 class Stack:
     """Random transforms in order. Empty means no augmentation, and is false.
@@ -125,7 +134,7 @@ def build_transforms(
             return Stack()
         if spec != "default":
             raise StudyError(f"augment: '{spec}' is neither 'default' nor 'none' nor a list of transforms.")
-        mirrored = () if series or any(SIDED.search(name) for name in names) else tuple(flip)
+        mirrored = () if series or sided(names) else tuple(flip)
         return _default(task, series, pictures, mirrored)
     return Stack(tuple(_build(named) for named in spec))
 

@@ -77,6 +77,10 @@ class Study(Section):
             raise ValueError("'train.select_voxels' works with registered networks, not with 'network.python'")
         if self.evaluate.windows != "mean" and self.task == "segment":
             raise ValueError("'evaluate.windows' joins the answers of windows; label maps are stitched")
+        if self.evaluate.mirror == "auto" and self.task != "segment":
+            raise ValueError("'evaluate.mirror: auto' chooses by the Dice of label maps; say 'always' or 'none'")
+        if self.evaluate.mirror not in (None, "none") and window is not None:
+            raise ValueError("'evaluate.mirror' is for slices and volumes: function has a side")
         if self.evaluate.postprocess != "none" and self.task != "segment":
             raise ValueError("'evaluate.postprocess' is for label maps ('task: segment')")
         if self.evaluate.windows == "vote" and self.task != "classify":

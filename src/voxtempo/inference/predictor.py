@@ -34,6 +34,7 @@ class Predictor:
     study : complete.
     poolings : of each model where the study joins windows by learned weights, else empty.
     operations : what is done to label maps on their way to the native grid (segment).
+    mirror : axes ("x", "y", "z") of a sample along which its mirror image is asked too; the answers are averaged.
     """
 
     def __init__(
@@ -43,10 +44,12 @@ class Predictor:
         study: Study,
         poolings: Sequence[AttentionPooling] = (),
         operations: Sequence[Operation] = (),
+        mirror: Sequence[str] = (),
     ) -> None:
         self.models = tuple(models)
         self.poolings = tuple(poolings)
         self.operations = tuple(operations)
+        self.mirror = tuple(mirror)
         self.recipes = tuple(recipes)
         self.recipe = recipes[0]
         self.tasks: tuple[LearningTask, ...] = tuple(recipe.learning_task for recipe in recipes)
@@ -59,7 +62,11 @@ class Predictor:
 
     def with_operations(self, operations: Sequence[Operation]) -> Predictor:
         """Return the same network(s) with these operations on label maps."""
-        return Predictor(self.models, self.recipes, self.study, self.poolings, operations)
+        return Predictor(self.models, self.recipes, self.study, self.poolings, operations, self.mirror)
+
+    def with_mirror(self, axes: Sequence[str]) -> Predictor:
+        """Return the same network(s), asked about mirror images along these axes too."""
+        return Predictor(self.models, self.recipes, self.study, self.poolings, self.operations, axes)
 
     def sampler(self, case: FeedCase) -> Sampler:
         """Return the sampler that covers a case as the study wants it."""
@@ -145,12 +152,21 @@ class Predictor:
             if self.poolings:
                 features, logits = self._describers[place](images, self._batch)
                 scores.append(self.poolings[place].scores(features))
+                said = task.decode(logits)
             else:
-                logits = predict_full(model, images, self._batch)
-            said = task.decode(logits)
+                said = self._seen_from_both_sides(model, task, images)
             answers.append(said[:, None] if task.name == "regress" else said)
         mean = np.stack(answers).mean(axis=0, dtype=np.float32)
         return list(zip(mean, np.stack(scores, axis=1) if scores else [None] * len(mean), strict=True))
+
+    def _seen_from_both_sides(self, model: Any, task: LearningTask, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the decoded answers to samples, averaged with those to their mirror images turned back."""
+        said = task.decode(predict_full(model, images, self._batch))
+        for name in self.mirror:
+            axis = 1 + "xyz".index(name)
+            other = task.decode(predict_full(model, np.ascontiguousarray(np.flip(images, axis)), self._batch))
+            said = said + (np.flip(other, axis) if other.ndim == images.ndim else other)
+        return said / np.float32(1 + len(self.mirror))
 
     def _stitch(self, case: FeedCase, sampler: Sampler) -> Probabilities:
         """Return (x, y, z, outputs): overlapping patches weighted by a Gaussian of their centre's distance."""

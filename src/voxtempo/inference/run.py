@@ -22,6 +22,7 @@ from voxtempo.scans import content_hash
 
 STUDY, NETWORK, WEIGHTS, MANIFEST = "study.yaml", "network.json", "weights.safetensors", "manifest.json"
 POOLING, PREPARE, POSTPROCESS = "pooling.safetensors", "prepare.json", "postprocess.json"
+MIRROR = "mirror.json"
 
 
 class Run:
@@ -131,7 +132,7 @@ class Run:
             models.append(_load(member, recipe))
             if self.study.evaluate.windows == "attention":
                 poolings.append(AttentionPooling.load(member / POOLING))
-        return Predictor(models, self.recipes, self.study, poolings, self.operations)
+        return Predictor(models, self.recipes, self.study, poolings, self.operations, mirror_in(self.folder))
 
 
 def operations_in(folder: Path, task: LearningTask) -> tuple[Operation, ...]:
@@ -145,6 +146,26 @@ def operations_in(folder: Path, task: LearningTask) -> tuple[Operation, ...]:
         return read_operations(folder / POSTPROCESS, task) if isinstance(task, SegmentTask) else ()
     except RunError as error:
         raise RunError(f"{error}{_RESTORE}") from None
+
+
+def mirror_in(folder: Path) -> tuple[str, ...]:
+    """Return the axes that a folder's networks are asked about mirrored along; none where it has no such record.
+
+    Raises
+    ------
+    RunError : the record is damaged.
+    """
+    path = folder / MIRROR
+    if not path.is_file():
+        return ()
+    try:
+        axes = json.loads(path.read_text(encoding="utf-8"))["axes"]
+        if isinstance(axes, list) and set(axes) <= set("xyz"):
+            return tuple(axes)
+        reason = f"'axes' is {axes}"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = str(error)
+    raise RunError(f"{path} is damaged: {reason}.{_RESTORE}")
 
 
 def _load(member: Path, recipe: Recipe) -> Any:

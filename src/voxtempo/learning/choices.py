@@ -11,6 +11,7 @@ from pathlib import Path
 from voxtempo.augment import build_transforms
 from voxtempo.cohort import Cohort, GeometryReport, Problem, Study
 from voxtempo.cohort.problem import few
+from voxtempo.cohort.sections.sample import Sample
 from voxtempo.errors import VoxTempoError, did_you_mean
 from voxtempo.learning.losses import choose_loss
 from voxtempo.learning.recipe import input_kind
@@ -51,10 +52,11 @@ def check_fit(study: Study, cohort: Cohort, geometry: GeometryReport) -> tuple[P
     cohort, geometry : its cases and their headers.
     """
     assert study.sample is not None
-    problems = list(check_choices(study, cohort))
+    flat = foresee_cohort(study, cohort, geometry).flat
+    problems = [*check_choices(study, cohort), *(_depth(study.sample) if flat else ())]
     name = study.network.name
     if name is not None and not problems:
-        kind = input_kind(study.sample, foresee_cohort(study, cohort, geometry).flat)
+        kind = input_kind(study.sample, flat)
         if networks[name].input != kind:
             fitting = [
                 other for other in networks if networks[other].input == kind and study.task in networks[other].tasks
@@ -66,6 +68,17 @@ def check_fit(study: Study, cohort: Cohort, geometry: GeometryReport) -> tuple[P
             problems.append(Problem("error", "network", message))
     problems += check_windows(study, cohort, geometry)
     return tuple(problems)
+
+
+def _depth(sample: Sample) -> Iterator[Problem]:
+    """Yield what a sample wants across scans that are single slices: there is nothing above and below them."""
+    where = "sample.patch" if sample.patch is not None else "sample.slices"
+    if (sample.patch is not None and sample.patch[2] > 1) or sample.across in (0, 1):
+        message = (
+            "every scan is a single slice (z = 1 after preparation), so its samples are too: patches [x, y, 1], or slices "
+            "with 'axis: z'."
+        )
+        yield Problem("error", where, message)
 
 
 def _tried(where: str, attempt: Callable[[], object]) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from voxtempo.augment import build_transforms
 from voxtempo.cohort.case import Case, Cohort, Fold
-from voxtempo.cohort.study import Sample, Study
+from voxtempo.cohort.study import Study
 from voxtempo.errors import StudyError
 from voxtempo.feed import Batches, Plane, make_sampler
 from voxtempo.learning import backend
@@ -21,6 +21,7 @@ from voxtempo.learning.checkpoints import Checkpoints, Progress
 from voxtempo.learning.fit import Watch, fit
 from voxtempo.learning.losses import build_loss
 from voxtempo.learning.losses.labels import IGNORED
+from voxtempo.learning.mirroring import mirrored_axes
 from voxtempo.learning.optimisers import make_optimiser
 from voxtempo.learning.recipe import Recipe, file_sha256, input_kind
 from voxtempo.learning.selection import select_voxels
@@ -30,7 +31,6 @@ from voxtempo.learning.window_choices import keeps_time
 from voxtempo.networks import networks, resolve_precision
 from voxtempo.networks.local_weights import load_into
 from voxtempo.prepare import PreparedCase
-from voxtempo.scans import Geometry
 
 
 @dataclass(frozen=True)
@@ -129,20 +129,6 @@ def train_fold(
     if study.evaluate.windows == "attention":
         pooling = learn_pooling(network, task, batches(train_cases, training=False))
     return Trained(network, recipe, progress, pooling)
-
-
-def mirrored_axes(geometry: Geometry, sample: Sample) -> tuple[str, ...]:
-    """Return the axis of a sample that runs between left and right, the only one along which heads are symmetric.
-
-    A slice has its axes after the one across it was moved last, so sagittal slices have none.
-
-    >>> mirrored_axes(Geometry.from_spacing((4, 4, 4)).reoriented("PSR"), Sample(volume="whole"))
-    ('z',)
-    """
-    axes = list(geometry.orientation)
-    if sample.across is not None:
-        axes = list(Plane(sample.across).turned(axes)[:2])
-    return tuple(name for name, letter in zip("xyz", axes, strict=False) if letter in "LR")
 
 
 def make_recipe(study: Study, task: LearningTask, example: PreparedCase) -> Recipe:

@@ -51,18 +51,6 @@ def space(x: Tensor) -> tuple[int, ...]:
     return tuple(x.shape[1:-1])
 
 
-def kernel_along(sizes: tuple[int, ...], kernel: int | tuple[int, ...]) -> tuple[int, ...]:
-    """Return the kernel for each axis: 1 along axes of one voxel, where the rest would only see padding.
-
-    >>> kernel_along((64, 64, 1), 3)
-    (3, 3, 1)
-    >>> kernel_along((64, 64, 20), (3, 3, 1))
-    (3, 3, 1)
-    """
-    kernels = (kernel,) * len(sizes) if isinstance(kernel, int) else kernel
-    return tuple(1 if n == 1 else k for n, k in zip(sizes, kernels, strict=True))
-
-
 def dilation_along(sizes: tuple[int, ...], dilation: int) -> tuple[int, ...]:
     """Return the dilation for each axis: no more than reaches from the first voxel to the last.
 
@@ -70,26 +58,6 @@ def dilation_along(sizes: tuple[int, ...], dilation: int) -> tuple[int, ...]:
     (6, 4, 1)
     """
     return tuple(max(1, min(dilation, n - 1)) for n in sizes)
-
-
-def stride_along(sizes: tuple[int, ...], stride: int, smallest: int = 2) -> tuple[int, ...]:
-    """Return the stride for each axis: 1 where striding would leave fewer than ``smallest`` voxels.
-
-    >>> stride_along((64, 5, 1), 2)
-    (2, 2, 1)
-    >>> stride_along((64, 5, 1), 2, smallest=4)
-    (2, 1, 1)
-    """
-    return tuple(stride if math.ceil(n / stride) >= smallest else 1 for n in sizes)
-
-
-def strided(sizes: tuple[int, ...], stride: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the sizes after a stride with "same" padding.
-
-    >>> strided((45, 64), (2, 2))
-    (23, 32)
-    """
-    return tuple(math.ceil(n / s) for n, s in zip(sizes, stride, strict=True))
 
 
 def conv(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from voxtempo.cohort.study import NetworkSection, Sample, Study
@@ -31,7 +32,7 @@ def plan_network(study: Study, sample: Sample, foreseen: Foreseen, reasons: list
         reasons.append(f"network: {name} to {study.task} from {what}")
     options = dict(own.options)
     if study.task == "segment" and name in U_NETS and sample.patch is not None and not SHAPES & set(options):
-        options |= _levels(sample, foreseen, reasons)
+        options |= _levels(sample, foreseen, options, reasons)
     return NetworkSection.model_validate({"name": name, **options})
 
 
@@ -40,7 +41,7 @@ def flat_sample(sample: Sample, foreseen: Foreseen) -> bool:
     return foreseen.flat or sample.across is not None
 
 
-def _levels(sample: Sample, foreseen: Foreseen, reasons: list[str]) -> dict[str, Any]:
+def _levels(sample: Sample, foreseen: Foreseen, given: Mapping[str, Any], reasons: list[str]) -> dict[str, Any]:
     assert sample.patch is not None
     axes = [axis for axis in range(3) if axis != sample.across]
     patch, spacing = [sample.patch[axis] for axis in axes], [foreseen.median_spacing[axis] for axis in axes]
@@ -52,7 +53,11 @@ def _levels(sample: Sample, foreseen: Foreseen, reasons: list[str]) -> dict[str,
         named = " and ".join("xyz"[axis] for axis in coarse)
         reason += f"; along {named}, where voxels are much longer, not before the others have caught up"
     reasons.append(reason)
-    return {
+    supervised = {}
+    if "deep_supervision" not in given and levels > 2:
+        supervised["deep_supervision"] = True
+        reasons.append("network: coarser maps answer too in training (deep supervision)")
+    return supervised | {
         "strides": [list(stride) for stride in topology.strides],
         "kernels": [list(kernel) for kernel in topology.kernels],
     }

@@ -87,7 +87,8 @@ def complete(
     network = plan_network(study, sample, foreseen, reasons)
     done = study.model_copy(update={"prepare": named, "sample": sample, "network": network})
     train = plan_training(done, cohort, foreseen, limits, machine, fingerprint, reasons)
-    done = done.model_copy(update={"train": train})
+    mirror = study.evaluate.mirror or ("auto" if study.task == "segment" else "none")
+    done = done.model_copy(update={"train": train, "evaluate": study.evaluate.model_copy(update={"mirror": mirror})})
     cost = estimate(done, foreseen.largest, train_samples(cohort, sample, foreseen), machine)
     return Plan(done, tuple(reasons), cost, fingerprint)
 

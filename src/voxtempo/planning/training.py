@@ -96,7 +96,7 @@ def plan_training(
     assert study.sample is not None
     own, sample = study.train, study.sample
     precision = own.precision
-    if precision == "auto" and study.task == "segment" and machine.bfloat16:
+    if precision == "auto" and study.task == "segment" and machine.bfloat16 and _open(own):
         precision = "bfloat16"
         reasons.append("train: bfloat16, in which this processor multiplies faster; the weights stay float32")
     study = study.model_copy(update={"train": own.model_copy(update={"precision": precision})})
@@ -120,6 +120,11 @@ def plan_training(
             "dropout": own.dropout if own.dropout is not None else (0.0 if study.task == "segment" else 0.3),
         }
     )
+
+
+def _open(train: Train) -> bool:
+    """Return whether anything is yet to be planned: a run that goes on elsewhere keeps the precision it began with."""
+    return None in (train.batch, train.epochs, train.rate, train.weight_decay, train.patience, train.dropout, train.keep)
 
 
 def _expected(study: Study, foreseen: Foreseen, machine: Machine, **train: int) -> Estimate:

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from voxtempo.report.choices import chosen
 from voxtempo.report.numbers import duration
 from voxtempo.report.run_files import RunFiles, mapping
 from voxtempo.report.section import Section
@@ -30,6 +31,7 @@ def method_section(run: RunFiles) -> Section:
         "evaluation": _evaluation(run),
         "steps": _steps(run.study.get("prepare")),
         "augment": _augment(run.study.get("augment")),
+        "choices": chosen(run),
         "plan": [str(line) for line in plan] if isinstance(plan, list) else [],
         "fitted": _quoted(json.dumps(run.prepare, indent=1, ensure_ascii=False)) if run.prepare else "",
         "study": _quoted(yaml.safe_dump(run.study, sort_keys=False, allow_unicode=True)) if run.study else "",

@@ -43,6 +43,8 @@ class RunFiles:
     history: list[Row]
     predictions: list[Row]
     examples: list[dict[str, Any]]
+    mirror: dict[str, Any] = field(default_factory=dict)
+    postprocess: dict[str, Any] = field(default_factory=dict)
     folds: tuple[RunFiles, ...] = field(default=())
 
     @property
@@ -186,6 +188,8 @@ def _read_one(folder: Path, folds: tuple[RunFiles, ...] = ()) -> RunFiles:
         history=_table(folder / "history.csv"),
         predictions=_table(folder / "predictions.csv"),
         examples=_examples(folder / "examples" / "examples.json"),
+        mirror=_mapping(folder / "mirror.json"),
+        postprocess=_mapping(folder / "postprocess.json"),
         folds=folds,
     )
 

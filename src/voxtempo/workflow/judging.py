@@ -9,10 +9,11 @@ from typing import Any
 from voxtempo.cohort import Cohort, Fold, Study, truth_of
 from voxtempo.inference import Judged, Predictor, Run, judge
 from voxtempo.inference.judge import baseline_of, metrics_of, subgroups_of
-from voxtempo.inference.run import operations_in
+from voxtempo.inference.run import mirror_in, operations_in
 from voxtempo.prepare import PreparedCase
 from voxtempo.scans import Scan, write_scan
 from voxtempo.workflow.examples import write_examples
+from voxtempo.workflow.mirror import join_mirror, settle_mirror
 from voxtempo.workflow.postprocess import join_postprocess, settle_postprocess
 from voxtempo.workflow.records import write_json, write_predictions
 from voxtempo.workflow.setup import Setup
@@ -23,7 +24,9 @@ def judge_run(
     out: Path, setup: Setup, fold: Fold, prepared: Mapping[str, PreparedCase], predictor: Predictor, voice: Voice
 ) -> None:
     """Judge test and validation cases and write predictions, label maps, examples and metrics."""
-    predictor = settle_postprocess(out, setup.study, setup.cohort.only(fold.validation), prepared, predictor, voice)
+    validation = setup.cohort.only(fold.validation)
+    predictor = settle_mirror(out, setup.study, setup.cohort, validation, prepared, predictor, voice)
+    predictor = settle_postprocess(out, setup.study, validation, prepared, predictor, voice)
     parts = {}
     for role in ("validation", "test"):
         cases = setup.cohort.only(getattr(fold, role))
@@ -37,14 +40,15 @@ def judge_run(
 
 def judge_folds(run: Run, setup: Setup, whole: Fold, prepared: Mapping[str, PreparedCase], voice: Voice) -> None:
     """Judge a run of all folds: the ensemble on a fixed test set, or every fold on its own test."""
-    predictor = run.predictor.with_operations(join_postprocess(run))
+    predictor = run.predictor.with_operations(join_postprocess(run)).with_mirror(join_mirror(run))
     validation, test = Judged(()), Judged(())
     fixed = all(fold.test == setup.folds[0].test for fold in setup.folds)
     look = keep_label_maps(run.folder / "predicted")
     for place, fold in enumerate(setup.folds):
         pooling = predictor.poolings[place : place + 1]
         operations = operations_in(run.members[place], predictor.task)
-        single = Predictor([predictor.models[place]], [run.recipes[place]], setup.study, pooling, operations)
+        mirror = mirror_in(run.members[place])
+        single = Predictor([predictor.models[place]], [run.recipes[place]], setup.study, pooling, operations, mirror)
         validation += judge(single, setup.cohort.only(fold.validation), prepared, "validation")
         if not fixed:
             test += judge(single, setup.cohort.only(fold.test), prepared, "test", look)

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from voxtempo.cohort import Case, Study
-from voxtempo.inference import Answer, Predictor, Run, judge
-from voxtempo.inference.postprocess import Operation, Pair, build_operations, choose_operations, record_of
+from voxtempo.inference import Predictor, Run
+from voxtempo.inference.postprocess import Operation, build_operations, choose_operations, record_of
 from voxtempo.inference.run import POSTPROCESS, operations_in
-from voxtempo.inference.structures import without_ignored
 from voxtempo.learning.tasks import SegmentTask
 from voxtempo.prepare import PreparedCase
-from voxtempo.scans import Scan, read_scan
+from voxtempo.workflow.pairs import validation_pairs
 from voxtempo.workflow.records import write_json
 from voxtempo.workflow.voice import Voice
 
@@ -49,27 +48,12 @@ def settle_postprocess(
                 "rule": "as the study lists them",
             }
         else:
-            pairs = _pairs(predictor, task, validation, prepared)
+            pairs = validation_pairs(predictor, task, validation, prepared)
             record = choose_operations(pairs, task)[1]
             names = [f"{name} of {options['of']}" for item in record["operations"] for name, options in item.items()]
             voice.say(f"postprocess: {', '.join(names) or 'nothing'} ({record['rule']}; {record['subjects']} subjects)")
         write_json(path, record)
     return predictor.with_operations(operations_in(out, task))
-
-
-def _pairs(
-    predictor: Predictor, task: SegmentTask, cases: Sequence[Case], prepared: Mapping[str, PreparedCase]
-) -> list[Pair]:
-    pairs: list[Pair] = []
-
-    def look(case: Case, answer: Answer, labels: Scan | None) -> None:
-        assert labels is not None
-        truth = read_scan(case.mask or "", kind="label").volume()
-        maps = without_ignored(labels.volume(), truth, task)
-        pairs.append(Pair(*maps, labels.geometry.spacing, case.group).cropped())
-
-    judge(predictor, cases, prepared, "validation", look)
-    return pairs
 
 
 def join_postprocess(run: Run) -> tuple[Operation, ...]:

@@ -21,6 +21,11 @@ class Evaluate(Section):
     intervals: int = Field(default=2000, ge=100, description="bootstrap resamples of subjects")
     subgroups: list[str] = Field(default_factory=list, description="columns to report separately")
     overlap: float = Field(default=0.5, ge=0, lt=1, description="overlap of patches when a whole scan is predicted")
+    mirror: Literal["none", "auto", "always"] | None = Field(
+        default=None,
+        description="whether the network also sees each sample in the mirror (left and right exchanged) and the answers are "
+        "averaged; auto: if that proves itself on the validation cases (planned: auto for label maps, else none)",
+    )
     postprocess: Literal["none", "auto"] | list[NamedItem] = Field(
         default="none",
         description="what is done to predicted label maps: operations in order, or auto: those that prove themselves on the "

@@ -10,18 +10,22 @@ from voxtempo.inference.postprocess.build import (
     record_of,
     thresholds_of,
 )
-from voxtempo.inference.postprocess.choose import Pair, choose_operations
+from voxtempo.inference.postprocess.choose import ENOUGH, ERRORS, Pair, choose_operations, mean_dice, paired_gain
 from voxtempo.inference.postprocess.operation import FOREGROUND, Operation, operation, operations
 
 __all__ = [
+    "ENOUGH",
+    "ERRORS",
     "FOREGROUND",
     "Operation",
     "Pair",
     "build_operations",
     "check_operations",
     "choose_operations",
+    "mean_dice",
     "operation",
     "operations",
+    "paired_gain",
     "read_operations",
     "record_of",
     "thresholds_of",

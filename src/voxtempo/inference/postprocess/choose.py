@@ -60,13 +60,13 @@ def choose_operations(pairs: Sequence[Pair], task: SegmentTask) -> tuple[tuple[O
     tried: list[dict[str, Any]] = []
     groups = [pair.group for pair in pairs]
     maps = [pair.predicted for pair in pairs]
-    before = _dice(maps, pairs, task)
+    before = mean_dice(maps, pairs, task)
     rule = f"mean Dice rises by more than {MARGIN} and {ERRORS:g} standard errors, over {ENOUGH} subjects or more"
     if len(set(groups)) >= ENOUGH:
         for candidate in _candidates(pairs, task, kept):
             changed = [candidate.apply(each, task, pair.spacing) for each, pair in zip(maps, pairs, strict=True)]
-            after = _dice(changed, pairs, task)
-            gain, error = _paired(after - before, groups)
+            after = mean_dice(changed, pairs, task)
+            gain, error = paired_gain(after - before, groups)
             helps = gain > max(MARGIN, ERRORS * error)
             said = {"dice_before": before.mean(), "dice_after": after.mean(), "gain": gain, "standard_error": error}
             tried.append({"operation": record_of([candidate])[0], **said, "kept": bool(helps)})
@@ -107,7 +107,7 @@ def _smallest_component(pairs: Sequence[Pair], values: Sequence[int]) -> float |
     return min(found, default=None)
 
 
-def _dice(maps: Sequence[Labels], pairs: Sequence[Pair], task: SegmentTask) -> NDArray[np.float64]:
+def mean_dice(maps: Sequence[Labels], pairs: Sequence[Pair], task: SegmentTask) -> NDArray[np.float64]:
     """Return each case's mean Dice over what is learned, (cases,)."""
     structures = {name: task.structures[name] for name in task.averaged}
     return np.array([_case_dice(each, pair.truth, structures) for each, pair in zip(maps, pairs, strict=True)])
@@ -122,7 +122,7 @@ def _case_dice(predicted: Labels, truth: Labels, structures: Mapping[str, Sequen
     return float(np.mean(scores))
 
 
-def _paired(differences: NDArray[np.float64], groups: Sequence[str]) -> tuple[float, float]:
+def paired_gain(differences: NDArray[np.float64], groups: Sequence[str]) -> tuple[float, float]:
     """Return the mean over subjects of their cases' mean difference, and its standard error."""
     names = np.array(groups)
     each = np.array([differences[names == name].mean() for name in np.unique(names)])

@@ -21,39 +21,6 @@ SOURCE = (
 )
 
 
-def levels_wanted(
-    sizes: tuple[int, ...],
-    depth: int | None,
-    strides: tuple[Axes, ...] | None,
-    kernels: tuple[Axes, ...] | None,
-    **lists: tuple[int, ...] | None,
-) -> list[Axes]:
-    """Return the stride into each level after the first: as given, or planned for as many levels as the options have.
-
-    Raises
-    ------
-    StudyError : the options speak of different numbers of levels, or of axes that the input has not.
-    """
-    counts = {name: len(values) for name, values in {"kernels": kernels, **lists}.items() if values is not None}
-    counts |= {"depth": depth} if depth is not None else {}
-    counts |= {"strides": len(strides) + 1} if strides is not None else {}
-    if len(set(counts.values())) > 1:
-        raise StudyError(
-            f"U-Net: the options speak of different numbers of levels: {_in_words(counts)}. Give one of the two, or the "
-            "same number of each."
-        )
-    for name, values in (("kernels", kernels), ("strides", strides)):
-        if values is not None and any(len(value) != len(sizes) for value in values):
-            raise StudyError(
-                f"U-Net: '{name}' is {list(values)}; the input has {len(sizes)} axes, so each needs as many."
-            )
-    return list(strides) if strides is not None else plan_strides(sizes, next(iter(counts.values()), None))
-
-
-def _in_words(counts: dict[str, int]) -> str:
-    return ", ".join(f"{name} of {count}" for name, count in counts.items())
-
-
 def _unet(
     inputs: Tensor,
     width: int,
