@@ -4,12 +4,14 @@ PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3 python; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
 WORKERS ?= 2
+# The interpreter of bench-gpu: JAX and PyTorch with CUDA are seldom in an environment made here.
+GPU_PYTHON ?= python3
 NEEDS := --editable '.[tensorflow,dev]'
 JAX_NEEDS := --editable '.[jax,dev]'
 TORCH_NEEDS := torch==2.13.0 --editable '.[torch,dev]'
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-slow lint test-backends bench docs clean
+.PHONY: demo test test-slow lint test-backends bench bench-gpu docs clean
 
 demo: .venv/.ready
 	$(BIN)/voxtempo demo --out demo
@@ -32,6 +34,9 @@ test-backends: .venv-jax/.ready .venv-torch/.ready
 
 bench: .venv/.ready
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+bench-gpu:
+	for script in benchmarks/gpu/*.py; do $(GPU_PYTHON) $$script || exit 1; done
 
 docs: .venv/.ready
 	$(BIN)/pip install --quiet --editable '.[docs]'

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from stopwatch import Call, heading, ratio, row, seconds_in_turns
 from stopwatch.peers import THREADS, start_peers
+from stopwatch.weights import save_weights
 
 SHAPE, PATCH, OVERLAP, BATCH = (160, 192, 160), (80, 96, 80), 0.5, 1
 OPTIONS = {"width": 8, "depth": 3, "residual": False}
@@ -95,8 +96,11 @@ def measure(threads: int) -> None:
         folder = Path(temporary)
         np.save(folder / "image.npy", image[0, ..., 0])
         np.save(folder / "importance.npy", gaussian_importance(PATCH))
-        np.savez(folder / "weights.npz", *model.get_weights())
-        peers = start_peers("sliding_window", folder, *PATCH, OVERLAP, BATCH, threads=threads, libraries=("monai",))
+        save_weights(model, folder / "weights.npz")
+        shape = (OPTIONS["width"], OPTIONS["depth"], len(LABELS) + 1)
+        peers = start_peers(
+            "sliding_window", folder, *PATCH, OVERLAP, BATCH, *shape, threads=threads, libraries=("monai",)
+        )
         for name in peers.names if peers is not None else ():
             assert peers is not None
             memory[name] = peers.ask(name, str(folder / "found.npy"))

@@ -4,13 +4,14 @@
 cross-entropy, backward, clipping by the global norm, AdamW. On VoxTempo's side a step is what its training does with a
 batch in memory: ``train_on_batch``, the rate set before and the loss read after. On PyTorch's side it is the usual loop,
 from ``zero_grad`` to ``loss.item()``, with the fused AdamW; eager in the memory format channels-last and in PyTorch's
-default, and through ``torch.compile`` (which needs a C++ compiler). All sides begin with the same weights; numbers of parameters, logits (to
-1e-4) and the losses of the first three steps are compared before anything is timed.
+default, and through ``torch.compile`` (which needs a C++ compiler). All sides begin with the same weights; numbers of
+parameters, logits and the losses of the first three steps are compared before anything is timed.
 
 Every side is a process of its own, and the sides take turns. VoxTempo runs in ``.venv`` (TensorFlow), ``.venv-jax`` and
 ``.venv-torch`` of the repository, as far as they exist (``make test test-backends`` makes them); PyTorch in the
 environment that VOXTEMPO_PEERS names, else in ``.venv-torch``. bfloat16 is measured for TensorFlow and for PyTorch (its
-autocast); it pays on processors that compute in it.
+autocast); it pays on processors that compute in it. The processor's seconds are means, all threads and their waiting
+for each other included.
 """
 
 from __future__ import annotations
@@ -81,7 +82,10 @@ def main() -> None:
             sides = sides_of(replace(problem, precision=precision), PLANS[precision])
             timed = time_steps(sides, options.pairs, options.steps, threads)
             print_table(f"{precision}, {threads} thread{'s' * (threads > 1)}", timed)
-            print(f"  {timed[0].parameters if timed else 0:,} parameters; " + "; ".join(sorted({t.versions for t in timed})))
+            print(
+                f"  {timed[0].parameters if timed else 0:,} parameters; "
+                + "; ".join(sorted({t.versions for t in timed}))
+            )
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ SECTION_MEANING = {
     "cohort": "who is in the study, where their files are, what is to be learned",
     "target": "what is to be learned",
     "sample": "what one training example is (planned)",
+    "budget": "what training one network may cost (planned)",
     "split": "who trains, who selects, who judges",
     "network": "which network, and its options (planned)",
     "train": "how the network is fitted",

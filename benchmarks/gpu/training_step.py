@@ -1,4 +1,4 @@
-"""A training step on a GPU in bfloat16: VoxTempo on JAX and PyTorch against the same networks in plain PyTorch, and MONAI's U-Net.
+"""A training step on a GPU in bfloat16: VoxTempo on JAX and PyTorch, the same networks in plain PyTorch, and MONAI's U-Net.
 
 Two networks: ``unet3d`` on patches of 128 x 128 x 128, and ``cnn_lstm`` on series of 64 x 64 x 36 x 20, two in a batch. A
 step is that of ``benchmarks/training_step.py``, the hand-over of the batch from memory to the GPU included. Plain PyTorch
@@ -36,7 +36,10 @@ PROBLEMS = {
     "unet3d": Problem("unet3d", (128, 128, 128, 1), 2, 3, "bfloat16", {"widths": [16, 32, 64, 128]}),
     "cnn_lstm": Problem("cnn_lstm", (20, 64, 64, 36, 1), 2, 2, "bfloat16"),
 }
-SMALL_SHAPES = {"unet3d": (16, 16, 16, 1), "cnn_lstm": (3, 16, 16, 9, 1)}
+SMALL = {
+    "unet3d": replace(PROBLEMS["unet3d"], shape=(16, 16, 16, 1), options={"widths": [4, 8]}),
+    "cnn_lstm": replace(PROBLEMS["cnn_lstm"], shape=(3, 16, 16, 9, 1)),
+}
 BACKENDS = {"JAX": "jax", "PyTorch": "torch"}
 PLAIN = {"channels last": "", "channels first": "channels_first", "compiled, channels last": "compiled"}
 FIND = {
@@ -44,9 +47,7 @@ FIND = {
     "jax": "import jax; d = jax.devices()[0]; d.platform == 'gpu' and print(d.device_kind)",
 }
 COLUMNS = ("side", "ms a step", "PyTorch eager / it", "peak, MiB", "parameters", "same network")
-NO_GPU = (
-    "no GPU: neither PyTorch nor JAX finds one here, so nothing was measured (--small runs tiny shapes on the processor)"
-)
+NO_GPU = "no GPU: neither PyTorch nor JAX finds one here, so nothing was measured (--small runs tiny shapes on the processor)"
 
 
 def there(library: str) -> bool:
@@ -123,7 +124,9 @@ def table(title: str, rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Parse the options, measure, print, and write both files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=ROOT / "build" / "bench-gpu", help="folder for the .md and the .json")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "build" / "bench-gpu", help="folder for the .md and the .json"
+    )
     parser.add_argument("--small", action="store_true", help="tiny shapes, on the processor if there is no GPU")
     parser.add_argument("--networks", nargs="+", choices=PROBLEMS, default=list(PROBLEMS), help="default: all")
     parser.add_argument("--batch", type=int, default=2, help="samples in a batch (default 2)")
@@ -139,13 +142,11 @@ def main() -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT / "src"), os.environ.get("PYTHONPATH"))))
     left_out: list[str] = []
     found: dict[str, Any] = {}
-    text = [f"# A training step in bfloat16 on {name or 'the processor'}", ""]
-    text += [f"Medians of {options.turns} turns of {options.steps} steps, the sides in turns; ratios: median (lowest to highest)."]
+    turns = f"Medians of {options.turns} turns of {options.steps} steps; ratios: median (lowest to highest)."
+    text = [f"# A training step in bfloat16 on {name or 'the processor'}", "", turns]
     options.out.mkdir(parents=True, exist_ok=True)
     for network in options.networks:
-        problem = replace(PROBLEMS[network], batch=options.batch)
-        if options.small:
-            problem = replace(problem, shape=SMALL_SHAPES[network])
+        problem = replace((SMALL if options.small else PROBLEMS)[network], batch=options.batch)
         if network == "unet3d" and options.widths:
             problem = replace(problem, options={"widths": options.widths})
         sides = sides_of(problem, "gpu" if name else "cpu", left_out)

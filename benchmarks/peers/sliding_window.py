@@ -6,52 +6,10 @@ import os
 import resource
 import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from serving import installed, serve
-
-DEPTH = 3
-
-
-def network(weights: Iterator[np.ndarray]) -> Any:
-    """Return a function from (b, 1, x, y, z) to probabilities (b, labels, x, y, z) of a U-Net with these weights, in order.
-
-    Kernels are (x, y, z, in, out). A stride of 2 pads even sizes on their far side only.
-    """
-    import torch
-    from torch.nn import functional
-
-    def conv(stride: int = 1, bias: bool = False) -> Any:
-        kernel = torch.from_numpy(next(weights).transpose(4, 3, 0, 1, 2).copy())
-        shift = torch.from_numpy(next(weights)) if bias else None
-        far = kernel.shape[-1] // 2
-        if stride == 1:
-            return lambda x: functional.conv3d(x, kernel, shift, padding=far)
-        return lambda x: functional.conv3d(functional.pad(x, (0, far) * 3), kernel, shift, stride=stride)
-
-    def block(stride: int = 1) -> Any:
-        convolve = conv(stride)
-        gain, shift = (torch.from_numpy(next(weights)) for _ in range(2))
-        return lambda x: functional.leaky_relu(functional.instance_norm(convolve(x), weight=gain, bias=shift), 0.01)
-
-    down = [(block(1 if level == 0 else 2), block()) for level in range(DEPTH)]
-    up = [(conv(), block(), block()) for _ in range(DEPTH - 1)]
-    head = conv(bias=True)
-
-    def run(x: Any) -> Any:
-        levels = []
-        for first, second in down:
-            x = second(first(x))
-            levels.append(x)
-        for (narrow, first, second), level in zip(up, reversed(levels[:-1]), strict=True):
-            x = functional.interpolate(narrow(x), scale_factor=2, mode="nearest")
-            x = second(first(torch.cat([x, level], dim=1)))
-        return torch.softmax(head(x), dim=1)
-
-    return run
 
 
 def main() -> None:
@@ -61,6 +19,7 @@ def main() -> None:
         return
     import torch
     from monai.inferers import sliding_window_inference
+    from networks import UNet, fill
 
     warnings.filterwarnings("ignore")
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
@@ -68,8 +27,13 @@ def main() -> None:
     overlap, batch = float(sys.argv[5]), int(sys.argv[6])
     image = torch.from_numpy(np.load(folder / "image.npy"))[None, None]
     importance = torch.from_numpy(np.load(folder / "importance.npy"))
-    with np.load(folder / "weights.npz") as file:
-        run = network(iter([file[f"arr_{n}"] for n in range(len(file.files))]))
+    width, depth, labels = map(int, sys.argv[7:10])
+    unet = UNet(1, labels, [width * 2**level for level in range(depth)], residual=False).eval()
+    with np.load(folder / "weights.npz") as weights:
+        fill(unet, weights)
+
+    def run(patch: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(unet(patch), dim=1)
 
     def predict(file: str = "") -> float:
         with torch.inference_mode():

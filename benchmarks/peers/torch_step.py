@@ -1,8 +1,8 @@
 """The same training step in plain PyTorch. Arguments: a problem (JSON), "cpu" or "gpu", and what is special (see below).
 
-A step is what a usual loop does with a batch in memory: hand it to the device, forget the last gradients, forward, loss, backward,
-clip the gradient's norm, update, and read the loss. bfloat16 is that of ``torch.autocast``. Special, between commas:
-"compiled" passes the network and the loss through ``torch.compile``, "channels_first" leaves the memory format as
+A step is what a usual loop does with a batch in memory: hand it to the device, forget the last gradients, forward, loss,
+backward, clip the gradient's norm, update, and read the loss. bfloat16 is that of ``torch.autocast``. Special, between
+commas: "compiled" passes the network and the loss through ``torch.compile``, "channels_first" leaves the memory format as
 PyTorch's default is, "monai" takes MONAI's U-Net and its loss instead of the same network.
 """
 

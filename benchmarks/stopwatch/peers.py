@@ -29,10 +29,15 @@ class Peers:
     """
 
     def __init__(
-        self, python: Path, script: str, *arguments: object, threads: int = 1, variables: Mapping[str, str] | None = None
+        self,
+        python: Path,
+        script: str,
+        *arguments: object,
+        threads: int = 1,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         paths = [str(BENCHMARKS), os.environ.get("PYTHONPATH", "")]
-        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 (until close)
         self._process = subprocess.Popen(
             [python, BENCHMARKS / "peers" / f"{script}.py", *map(str, arguments)],
             stdin=subprocess.PIPE,

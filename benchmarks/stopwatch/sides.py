@@ -18,7 +18,8 @@ from stopwatch.problem import Problem
 LOGITS_TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1}
 """The size of the difference of two sides' logits over the size of the logits (root of the sum of squares)."""
 LOSS_TOLERANCE = {"float32": 1e-3, "bfloat16": 3e-2}
-"""Relative, for each of the first steps; from the second on it compares the updates before, too."""
+"""Relative. In float32 all of the first steps are compared, and with them the updates; in bfloat16 the first alone, since
+AdamW makes as much of gradients that are mere rounding as of others."""
 FIRST_STEPS = 3
 
 
@@ -79,7 +80,9 @@ class First:
         found = np.linalg.norm(self.logits - other.logits) / np.linalg.norm(other.logits)
         if not found <= LOGITS_TOLERANCE[precision]:
             return f"its logits differ by {found:.2g}, more than {LOGITS_TOLERANCE[precision]:g}"
-        if not np.allclose(self.losses, other.losses, rtol=LOSS_TOLERANCE[precision], atol=0):
+        compared = slice(None) if precision == "float32" else slice(1)
+        near = np.allclose(self.losses[compared], other.losses[compared], rtol=LOSS_TOLERANCE[precision], atol=0)
+        if not near or not np.isfinite(self.losses).all():
             return f"its first losses are {self.losses.round(4).tolist()} instead of {other.losses.round(4).tolist()}"
         return ""
 
@@ -152,7 +155,9 @@ def time_steps(
                 continue
             if side.backend is not None and expected is None:
                 expected, same = found, True
-            running.append(_Running(peers, Timed(side, peers.names["steps"], found.parameters, same), peers.ask("processor")))
+            running.append(
+                _Running(peers, Timed(side, peers.names["steps"], found.parameters, same), peers.ask("processor"))
+            )
     for _ in range(turns):
         for each in list(running):
             try:

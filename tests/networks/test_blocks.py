@@ -8,16 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from voxtempo.networks.blocks import (
-    Style,
-    conv,
-    kernel_along,
-    pool_to_vector,
-    preactivation_unit,
-    residual_unit,
-    stride_along,
-    strided,
-)
+from voxtempo.levels import kernel_along, stride_along, strided
+from voxtempo.networks.blocks import Style, conv, pool_to_vector, preactivation_unit, residual_unit
 from voxtempo.networks.fold_time import fold_time, over_time, unfold_time
 from voxtempo.networks.instance_norm import InstanceNorm
 from voxtempo.networks.keras_seam import keras

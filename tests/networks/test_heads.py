@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from voxtempo.errors import StudyError
+from voxtempo.levels import plan_strides
 from voxtempo.networks import Classify, Features, Regress, Segment, build_features, build_network, building
 from voxtempo.networks.keras_seam import keras
-from voxtempo.networks.levels import plan_strides
 
 
 def test_heads_prefer_the_vector_to_pooling() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from voxtempo.errors import StudyError
+from voxtempo.levels import fitting_depth, plan_levels, plan_strides
 from voxtempo.networks import Segment, build_features, build_network
-from voxtempo.networks.levels import fitting_depth, plan_levels, plan_strides
 
 SHAPE = (16, 12, 6, 1)
 THICK = {"kernels": [[3, 3, 1], [3, 3, 1], [3, 3, 3]], "strides": [[2, 2, 1], [2, 1, 2]], "width": 4}

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from voxtempo.levels import COARSEST, MAX_DEPTH
 from voxtempo.planning.patches import plan_patch
 from voxtempo.planning.spacing import plan_spacing
-from voxtempo.planning.topology import COARSEST, MAX_LEVELS, plan_topology
+from voxtempo.planning.topology import plan_topology
 
 sides = st.lists(st.integers(4, 320), min_size=2, max_size=3)
 millimetres = st.floats(0.2, 10)
@@ -20,7 +21,7 @@ millimetres = st.floats(0.2, 10)
 def test_no_axis_falls_below_four_voxels_and_short_voxels_are_joined_first(patch, spacing):
     spacing = spacing[: len(patch)]
     plan = plan_topology(patch, spacing)
-    assert len(plan.kernels) == len(plan.strides) + 1 <= MAX_LEVELS
+    assert len(plan.kernels) == len(plan.strides) + 1 <= MAX_DEPTH
     size, length = np.array(patch), np.array(spacing)
     for stride in np.array(plan.strides).reshape(-1, len(patch)):
         able = size >= 2 * COARSEST

@@ -156,10 +156,12 @@ def test_an_external_cohort_is_judged_whole_and_one_that_was_trained_on_is_refus
 
 def test_all_folds_judge_every_case_once(tmp_path):
     study = spheres(tmp_path / "data", count=9)
-    voxtempo(
-        "train", study, "--fold", "all", "--out", tmp_path / "run", "--set", "train.epochs=2", "--set", "train.steps=2",
-        cache=tmp_path / "cache",
-    )  # fmt: skip
+    short = ("--set", "train.epochs=2", "--set", "train.steps=2")
+    alone = tmp_path / "run" / "fold-1"
+    voxtempo("train", study, "--fold", "1", "--out", alone, *short, cache=tmp_path / "cache")
+    trained = (alone / "weights.safetensors").read_bytes()
+    voxtempo("train", study, "--fold", "all", "--out", tmp_path / "run", *short, cache=tmp_path / "cache")
+    assert (alone / "weights.safetensors").read_bytes() == trained, "a fold that was trained before belongs to the run"
     rows = [row for row in table(tmp_path / "run" / "predictions.csv") if row["role"] == "test"]
     assert sorted(row["id"] for row in rows) == sorted(f"s{i}" for i in range(9))
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))

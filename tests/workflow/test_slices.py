@@ -12,7 +12,10 @@ import pytest
 from cohorts import spheres
 
 from voxtempo.cohort import load_study
+from voxtempo.cohort.study import Sample
 from voxtempo.inference import Run
+from voxtempo.learning.mirroring import mirrored_axes
+from voxtempo.scans import Geometry
 from voxtempo.workflow.evaluate import evaluate_run
 from voxtempo.workflow.predict import predict_scans
 from voxtempo.workflow.train import train_study
@@ -77,3 +80,19 @@ def test_evaluation_repeats_the_figures_and_the_report_says_what_a_sample_was(sl
     assert "patch: 16, 1, 8; neighbours: 1" in report
     examples = json.loads((sliced / "run" / "examples" / "examples.json").read_text(encoding="utf-8"))
     assert {entry["kind"] for entry in examples} == {"segment"}
+
+
+@pytest.mark.parametrize(
+    ("codes", "patch", "mirrored"),
+    [
+        ("RAS", (1, 8, 8), ()),
+        ("RAS", (8, 1, 8), ("x",)),
+        ("RAS", (8, 8, 1), ("x",)),
+        ("PSR", (8, 8, 1), ()),
+        ("PSR", (8, 1, 8), ("y",)),
+        ("PSR", (1, 8, 8), ("y",)),
+    ],
+)
+def test_a_slice_is_mirrored_only_along_its_own_axis_between_left_and_right(codes, patch, mirrored):
+    geometry = Geometry.from_spacing((8, 8, 8)).reoriented(codes)
+    assert mirrored_axes(geometry, Sample(patch=patch)) == mirrored

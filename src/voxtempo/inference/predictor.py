@@ -19,6 +19,7 @@ from voxtempo.learning.attention_pooling import AttentionPooling, describer
 from voxtempo.learning.fit import predict_full
 from voxtempo.learning.recipe import Recipe
 from voxtempo.learning.tasks import LearningTask
+from voxtempo.scans.room import room
 
 Probabilities = NDArray[np.float32]
 Said = tuple[Probabilities, NDArray[np.float64] | None]
@@ -169,15 +170,22 @@ class Predictor:
         return said / np.float32(1 + len(self.mirror))
 
     def _stitch(self, case: FeedCase, sampler: Sampler) -> Probabilities:
-        """Return (x, y, z, outputs): overlapping patches weighted by a Gaussian of their centre's distance."""
+        """Return (x, y, z, outputs): overlapping patches weighted by a Gaussian of their centre's distance.
+
+        What is large lies on a scratch file, so that a scan of any size needs the memory of a few patches.
+        """
         shape = case.image.shape[1:4]
-        total = np.zeros((*shape, self.task.head.outputs), dtype=np.float32)
-        weights = np.zeros(shape, dtype=np.float32)
+        total, weights = room((*shape, self.task.head.outputs), np.float32), room(shape, np.float32)
+        total.fill(0.0)
+        weights.fill(0.0)
+        importances: dict[tuple[int, ...], NDArray[np.float32]] = {}
         for position, (said, _) in self._say(case, sampler):
             patch = said if said.ndim == 4 else said[:, :, None]
             if sampler.plane is not None:
                 patch = sampler.plane.to_scan(patch)
-            importance = gaussian_importance(patch.shape[:3])
+            if patch.shape[:3] not in importances:
+                importances[patch.shape[:3]] = gaussian_importance(patch.shape[:3])
+            importance = importances[patch.shape[:3]]
             inside, taken = _overlap(position.start, patch.shape[:3], shape)
             total[inside] += patch[taken] * importance[taken][..., None]
             weights[inside] += importance[taken]

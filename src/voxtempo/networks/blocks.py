@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from voxtempo.levels import kernel_along
 from voxtempo.networks.keras_seam import Tensor, keras
 
 Norm = Literal["batch", "instance", "none"]
@@ -96,6 +97,26 @@ def conv_block(
     """Convolution, normalisation, activation."""
     x = conv(x, filters, kernel, stride, bias=style.norm == "none", dilation=dilation)
     return style.activate(style.normalise(x))
+
+
+def conv_blocks(
+    x: Tensor,
+    filters: int,
+    style: Style,
+    count: int,
+    stride: tuple[int, ...] | None = None,
+    kernel: int | tuple[int, ...] = 3,
+) -> Tensor:
+    """``count`` blocks one after another; the first strides."""
+    for i in range(count):
+        x = conv_block(x, filters, style, stride if i == 0 else None, kernel)
+    return x
+
+
+def drop_channels(x: Tensor, share: float) -> Tensor:
+    """Drop whole channels in training (Tompson et al. 2015, CVPR, arXiv:1411.4280); none if the share is 0."""
+    together = (None, *[1] * len(space(x)), x.shape[-1])
+    return keras.layers.Dropout(share, noise_shape=together)(x) if share > 0 else x
 
 
 def pool(x: Tensor, stride: tuple[int, ...], kind: Pooling = "max") -> Tensor:

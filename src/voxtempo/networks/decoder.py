@@ -1,16 +1,38 @@
-"""The way up of every encoder with a decoder: from the coarsest level, each finer one is joined in turn."""
+"""The way down and up of every network with a decoder: level after level, then each finer one is joined in turn."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from voxtempo.levels import Axes
 from voxtempo.networks.blocks import conv, space
 from voxtempo.networks.card import Features
 from voxtempo.networks.keras_seam import Tensor, keras
 from voxtempo.networks.resize import Interpolation, resize
 
 Skip = Literal["concatenate", "add"]
+
+
+def encode(
+    inputs: Tensor,
+    strides: Sequence[Axes | None],
+    widths: Sequence[int],
+    stage: Callable[[Tensor, int, Axes | None], Tensor],
+) -> list[Tensor]:
+    """Return the levels of an encoder from fine to coarse.
+
+    Parameters
+    ----------
+    inputs : (batch, *space, channels).
+    strides : into each level; None into the first.
+    widths : channels of each level.
+    stage : of the level before (the inputs at first), the channels and the stride, the level.
+    """
+    levels: list[Tensor] = []
+    for width, stride in zip(widths, strides, strict=True):
+        levels.append(stage(levels[-1] if levels else inputs, width, stride))
+    return levels
 
 
 def decode(levels: Sequence[Tensor], join: Callable[[Tensor, Tensor], Tensor], deep_supervision: bool) -> Features:
@@ -35,6 +57,6 @@ def enlarge(x: Tensor, level: Tensor, upsampling: Interpolation) -> Tensor:
     return resize(conv(x, level.shape[-1], kernel=1), space(level), upsampling)
 
 
-def joined(x: Tensor, level: Tensor, skip: Skip) -> Tensor:
-    """Return an enlarged map and a level side by side, or their sum."""
-    return (keras.layers.Add() if skip == "add" else keras.layers.Concatenate())([x, level])
+def joined(x: Tensor, level: Tensor, upsampling: Interpolation, skip: Skip = "concatenate") -> Tensor:
+    """Return a coarser map, enlarged, and a level side by side, or their sum."""
+    return (keras.layers.Add() if skip == "add" else keras.layers.Concatenate())([enlarge(x, level, upsampling), level])

@@ -16,7 +16,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from voxtempo.networks.blocks import kernel_along
+from voxtempo.levels import kernel_along
 from voxtempo.networks.keras_seam import Tensor
 
 

@@ -5,7 +5,8 @@ Chen et al. 2018, "DeepLab", TPAMI 40, arXiv:1606.00915.
 
 from __future__ import annotations
 
-from voxtempo.networks.blocks import Style, conv, preactivation_unit, space, stride_along
+from voxtempo.levels import stride_along
+from voxtempo.networks.blocks import Style, conv, preactivation_unit, space
 from voxtempo.networks.keras_seam import Tensor
 
 

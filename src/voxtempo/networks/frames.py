@@ -48,7 +48,7 @@ def pictures_of(volumes: Tensor, slices: Slices = "fold") -> Tensor:
     return keras.ops.reshape(tiles, (-1, 1, across * x, down * y, channels))
 
 
-def describe_volumes(describe: Callable[[Tensor], Tensor], volumes: Tensor, slices: Slices) -> Tensor:
+def average_over_pictures(describe: Callable[[Tensor], Tensor], volumes: Tensor, slices: Slices) -> Tensor:
     """Return the mean, over a volume's pictures, of what ``describe`` says of each.
 
     Parameters

@@ -44,9 +44,12 @@ class InstanceNorm(keras.layers.Layer):
     def call(self, inputs: Tensor) -> Tensor:
         """Normalise."""
         x = ops.cast(inputs, "float32")
-        mean, variance = ops.moments(x, axes=list(range(1, len(x.shape) - 1)), keepdims=True)
+        axes = list(range(1, len(x.shape) - 1))
+        # Not ops.moments: it centres once more, and on PyTorch its variance, a difference of large numbers, can be negative.
+        centred = x - ops.mean(x, axis=axes, keepdims=True)
+        variance = ops.mean(ops.square(centred), axis=axes, keepdims=True)
         gain = ops.rsqrt(variance + self.epsilon) * self.gamma
-        return ops.cast((x - mean) * gain + self.beta, self.compute_dtype)
+        return ops.cast(centred * gain + self.beta, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the input's shape."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from voxtempo.networks.blocks import Pooling, Style, conv, conv_block, pool, pool_to_vector, space, stride_along
+from voxtempo.levels import stride_along
+from voxtempo.networks.blocks import Pooling, Style, conv, conv_block, pool, pool_to_vector, space
 from voxtempo.networks.fold_time import over_time
 from voxtempo.networks.keras_seam import Tensor, keras
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from voxtempo.cohort.study import NetworkSection, Sample, Study
+from voxtempo.levels import COARSEST
 from voxtempo.planning.foresee import Foreseen
-from voxtempo.planning.topology import COARSEST, plan_topology
+from voxtempo.planning.topology import plan_topology
 
 U_NETS = ("unet2d", "unet3d")
 SHAPES = {"depth", "kernels", "strides", "widths", "units"}

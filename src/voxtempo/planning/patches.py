@@ -42,7 +42,9 @@ def plan_patch(
     side = longest
     while side > step:
         side -= step
-        best = _box([min(n, at_least(max(2, round(side / mm)))) if n > 1 else 1 for n, mm in zip(whole, spacing, strict=True)])
+        best = _box(
+            [min(n, at_least(max(2, round(side / mm)))) if n > 1 else 1 for n, mm in zip(whole, spacing, strict=True)]
+        )
         if fits(best):
             break
     return best

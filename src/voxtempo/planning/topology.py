@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-MAX_LEVELS = 6
-COARSEST = 4
-"""An axis is halved while it keeps so many voxels."""
-
-Axes = tuple[int, ...]
+from voxtempo.levels import COARSEST, MAX_DEPTH, Axes
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,7 @@ def plan_topology(patch: Sequence[int], spacing: Sequence[float]) -> Topology:
         kernels.append(tuple(3 if reach else 1 for reach in reaches))
         able = [mm for mm, n in zip(length, size, strict=True) if n >= 2 * COARSEST]
         stride = tuple(2 if n >= 2 * COARSEST and mm < 2 * min(able) else 1 for mm, n in zip(length, size, strict=True))
-        if len(able) < 2 or len(kernels) == MAX_LEVELS:
+        if len(able) < 2 or len(kernels) == MAX_DEPTH:
             return Topology(tuple(strides), tuple(kernels))
         strides.append(stride)
         size = [-(-n // s) for n, s in zip(size, stride, strict=True)]

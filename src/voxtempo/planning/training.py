@@ -124,7 +124,15 @@ def plan_training(
 
 def _open(train: Train) -> bool:
     """Return whether anything is yet to be planned: a run that goes on elsewhere keeps the precision it began with."""
-    return None in (train.batch, train.epochs, train.rate, train.weight_decay, train.patience, train.dropout, train.keep)
+    return None in (
+        train.batch,
+        train.epochs,
+        train.rate,
+        train.weight_decay,
+        train.patience,
+        train.dropout,
+        train.keep,
+    )
 
 
 def _expected(study: Study, foreseen: Foreseen, machine: Machine, **train: int) -> Estimate:

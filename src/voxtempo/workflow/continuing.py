@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,15 @@ PLAN = "plan.json"
 
 
 def continued(study: Study, folder: Path) -> Study:
-    """Return the complete study of the run in ``folder`` if it answers what ``study`` leaves open, else ``study``."""
-    path = folder / "study.yaml"
-    if not path.is_file():
-        return study
-    try:
-        there = load_study(path)
-    except StudyError:
-        return study
-    return there if answers(study, there) else study
+    """Return the complete study of the run in ``folder`` if it answers what ``study`` leaves open, else ``study``.
+
+    Folds that were trained one by one, each on a machine of its own, make a run too.
+    """
+    for path in (folder / "study.yaml", *sorted(folder.glob("fold-*/study.yaml"))):
+        with suppress(StudyError):
+            if path.is_file() and answers(study, there := load_study(path)):
+                return there
+    return study
 
 
 def answers(asked: Study, given: Study) -> bool:

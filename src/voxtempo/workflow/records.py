@@ -86,15 +86,24 @@ def claim_folder(folder: Path, study: Study, fold: str) -> bool:
 
 
 def refuse_foreign(folder: Path) -> None:
-    """Raise a ``StudyError`` where a run may not be written: a file, or a folder with other files in it."""
+    """Raise a ``StudyError`` where a run may not be written: a file, or a folder with other files in it.
+
+    A folder of nothing but folds, which were trained one by one, may become a run of all folds.
+    """
     try:
-        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-            return
-        ours = folder.is_dir() and (folder / "study.yaml").read_text(encoding="utf-8").startswith(HEADLINE)
-    except (OSError, ValueError):
+        inside = list(folder.iterdir()) if folder.exists() else []
+        ours = not inside or _is_run(folder) or all(path.name.startswith("fold-") and _is_run(path) for path in inside)
+    except OSError:
         ours = False
     if not ours:
         raise StudyError(f"{folder} exists and is no run folder: nothing in it was touched. Choose another --out.")
+
+
+def _is_run(folder: Path) -> bool:
+    try:
+        return (folder / "study.yaml").read_text(encoding="utf-8").startswith(HEADLINE)
+    except (OSError, ValueError):
+        return False
 
 
 def _difference(there: str, now: str) -> str:

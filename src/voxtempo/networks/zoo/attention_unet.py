@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from voxtempo.levels import Axes, plan_levels
 from voxtempo.networks.attention_gate import attention_gate
-from voxtempo.networks.blocks import Activation, Norm, Style, conv_block, pool, residual_unit, space
+from voxtempo.networks.blocks import (
+    Activation,
+    Norm,
+    Style,
+    conv_block,
+    conv_blocks,
+    drop_channels,
+    pool,
+    residual_unit,
+    space,
+)
 from voxtempo.networks.card import Features, network
-from voxtempo.networks.decoder import decode, enlarge, joined
+from voxtempo.networks.decoder import decode, encode, joined
 from voxtempo.networks.keras_seam import Tensor, keras
-from voxtempo.networks.levels import plan_levels
 from voxtempo.networks.options import Count, Share, Widths
 from voxtempo.networks.resize import Interpolation
 
@@ -69,19 +79,13 @@ def attention_unet(
     style = Style(norm, activation)
     strides, widths = plan_levels(space(inputs), width, widths, max_width, depth)
 
-    def stage(x: Tensor, filters: int, stride: tuple[int, ...] | None) -> Tensor:
-        for i in range(convolutions):
-            x = conv_block(x, filters, style, stride if i == 0 else None)
-        return x
+    def stage(x: Tensor, filters: int, stride: Axes | None = None) -> Tensor:
+        return conv_blocks(x, filters, style, convolutions, stride)
 
     def join(x: Tensor, level: Tensor) -> Tensor:
-        seen = attention_gate(level, x, style)
-        return stage(joined(enlarge(x, level, upsampling), seen, "concatenate"), level.shape[-1], None)
+        return stage(joined(x, attention_gate(level, x, style), upsampling), level.shape[-1])
 
-    levels: list[Tensor] = []
-    for filters, stride in zip(widths, strides, strict=True):
-        levels.append(stage(levels[-1] if levels else inputs, filters, stride))
-    return decode(levels, join, deep_supervision)
+    return decode(encode(inputs, strides, widths, stage), join, deep_supervision)
 
 
 @network(
@@ -142,24 +146,20 @@ def attention_multiscale_unet(
     style = Style(norm, activation)
     strides, widths = plan_levels(space(inputs), width, widths, max_width, depth)
 
-    def drop(x: Tensor) -> Tensor:
-        together = (None, *[1] * len(space(x)), x.shape[-1])
-        return keras.layers.Dropout(dropout, noise_shape=together)(x) if dropout > 0 else x
+    picture = inputs
+
+    def stage(x: Tensor, filters: int, stride: Axes | None) -> Tensor:
+        nonlocal picture
+        if stride is None:
+            return residual_unit(x, filters, style, convolutions=convolutions)
+        picture = pool(picture, stride, "mean")
+        x = keras.layers.Concatenate()([pool(x, stride), conv_block(picture, filters // 2 or 1, style)])
+        return drop_channels(residual_unit(x, filters, style, convolutions=convolutions), dropout)
 
     def join(x: Tensor, level: Tensor) -> Tensor:
-        seen = attention_gate(level, x, style)
-        x = joined(enlarge(x, level, upsampling), seen, "concatenate")
+        x = joined(x, attention_gate(level, x, style), upsampling)
         x = residual_unit(x, level.shape[-1], style, convolutions=convolutions)
-        return x if level is levels[0] else drop(x)
+        return x if level is levels[0] else drop_channels(x, dropout)
 
-    levels: list[Tensor] = []
-    picture = inputs
-    for filters, stride in zip(widths, strides, strict=True):
-        if stride is None:
-            levels.append(residual_unit(inputs, filters, style, convolutions=convolutions))
-            continue
-        picture = pool(picture, stride, "mean")
-        x = pool(levels[-1], stride)
-        x = keras.layers.Concatenate()([x, conv_block(picture, filters // 2 or 1, style)])
-        levels.append(drop(residual_unit(x, filters, style, convolutions=convolutions)))
+    levels = encode(inputs, strides, widths, stage)
     return decode(levels, join, deep_supervision)

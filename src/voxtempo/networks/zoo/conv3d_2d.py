@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from voxtempo.levels import stride_along
 from voxtempo.networks.backbones import APPLICATIONS, Backbone, BackboneName, Frozen, Scaling, Settings
-from voxtempo.networks.blocks import Activation, Norm, Style, conv_block, stride_along
+from voxtempo.networks.blocks import Activation, Norm, Style, conv_block
 from voxtempo.networks.card import Features, network
 from voxtempo.networks.fold_time import fold_time, over_time, unfold_time
 from voxtempo.networks.frames import Slices, pictures_of

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from voxtempo.networks.blocks import Activation, Norm, Pooling, Style, kernel_along, pool_to_vector, space
+from voxtempo.levels import kernel_along
+from voxtempo.networks.blocks import Activation, Norm, Pooling, Style, pool_to_vector, space
 from voxtempo.networks.card import Features, network
 from voxtempo.networks.fold_time import over_time
 from voxtempo.networks.keras_seam import Tensor, keras

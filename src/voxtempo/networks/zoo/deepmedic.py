@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from voxtempo.errors import StudyError
-from voxtempo.networks.blocks import Activation, Norm, Style, conv, conv_block, pool, residual_unit, space, stride_along
+from voxtempo.levels import stride_along
+from voxtempo.networks.blocks import Activation, Norm, Style, conv, conv_block, pool, residual_unit, space
 from voxtempo.networks.card import Features, network
 from voxtempo.networks.keras_seam import Tensor, keras
 from voxtempo.networks.options import AnyWidths, Share, Widths

@@ -5,7 +5,7 @@ from __future__ import annotations
 from voxtempo.networks.backbones import Backbone, BackboneName, Frozen, Scaling, Settings
 from voxtempo.networks.card import Features, network
 from voxtempo.networks.fold_time import over_time
-from voxtempo.networks.frames import Slices, describe_volumes
+from voxtempo.networks.frames import Slices, average_over_pictures
 from voxtempo.networks.keras_seam import Tensor, keras
 from voxtempo.networks.local_weights import WeightsFile
 from voxtempo.networks.options import Count
@@ -62,5 +62,5 @@ def framewise_2d(
     2015, "Very deep convolutional networks for large-scale image recognition", ICLR, arXiv:1409.1556.
     """
     describe = Backbone(backbone, weights, frozen, grid, scaling, backbone_options or {})
-    series = over_time(lambda volumes: describe_volumes(describe, volumes, slices), inputs)
+    series = over_time(lambda volumes: average_over_pictures(describe, volumes, slices), inputs)
     return Features(vector=keras.ops.mean(series, axis=1))

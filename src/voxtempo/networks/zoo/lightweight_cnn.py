@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from voxtempo.networks.blocks import Activation, Norm, Style, conv_block, pool, pool_to_vector, space, stride_along
+from voxtempo.levels import stride_along
+from voxtempo.networks.blocks import Activation, Norm, Style, conv_block, pool, pool_to_vector, space
 from voxtempo.networks.card import Features, network
 from voxtempo.networks.keras_seam import Tensor, keras
 from voxtempo.networks.options import Count, Widths

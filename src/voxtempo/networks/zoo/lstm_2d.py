@@ -5,7 +5,7 @@ from __future__ import annotations
 from voxtempo.networks.backbones import Backbone, BackboneName, Frozen, Scaling, Settings
 from voxtempo.networks.card import Features, network
 from voxtempo.networks.fold_time import over_time
-from voxtempo.networks.frames import Slices, describe_volumes
+from voxtempo.networks.frames import Slices, average_over_pictures
 from voxtempo.networks.keras_seam import Tensor
 from voxtempo.networks.local_weights import WeightsFile
 from voxtempo.networks.options import Count, Share
@@ -78,6 +78,6 @@ def lstm_2d(
     2015, "Long-term recurrent convolutional networks for visual recognition and description", CVPR, arXiv:1411.4389.
     """
     describe = Backbone(backbone, weights, frozen, grid, scaling, backbone_options or {})
-    series = over_time(lambda volumes: describe_volumes(describe, volumes, slices), inputs)
+    series = over_time(lambda volumes: average_over_pictures(describe, volumes, slices), inputs)
     read = Reader(reader, features, units, bidirectional, depth, heads, dropout, repetition_time)
     return Features(vector=read(series))

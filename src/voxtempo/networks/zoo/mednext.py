@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from voxtempo.errors import StudyError
+from voxtempo.levels import Axes, plan_levels
 from voxtempo.networks.blocks import Norm, Style, conv, space
 from voxtempo.networks.card import Features, network
-from voxtempo.networks.decoder import decode, enlarge, joined
+from voxtempo.networks.decoder import decode, encode, joined
 from voxtempo.networks.keras_seam import Tensor, keras
-from voxtempo.networks.levels import plan_levels
 from voxtempo.networks.options import Count, Widths
 from voxtempo.networks.resize import Interpolation
 
@@ -93,24 +93,19 @@ def mednext(
     style = Style(norm, "gelu")
     strides, widths = plan_levels(space(inputs), width, widths, max_width, depth)
 
-    def stage(x: Tensor) -> Tensor:
+    def repeat(x: Tensor) -> Tensor:
         for _ in range(blocks):
             x = _block(x, kernel, expansion, response_norm, style)
         return x
 
-    levels: list[Tensor] = []
-    for filters, stride in zip(widths, strides, strict=True):
-        x = conv(inputs, filters, kernel=1, bias=True) if stride is None else style.normalise(levels[-1])
-        if stride is not None:
-            x = conv(x, filters, stride, stride, bias=True)
-        levels.append(stage(x))
+    def stage(x: Tensor, filters: int, stride: Axes | None) -> Tensor:
+        if stride is None:
+            return repeat(conv(x, filters, kernel=1, bias=True))
+        return repeat(conv(style.normalise(x), filters, stride, stride, bias=True))
 
     def join(x: Tensor, level: Tensor) -> Tensor:
-        return stage(joined(enlarge(x, level, upsampling), level, "add"))
+        return repeat(joined(x, level, upsampling, "add"))
 
-    features = decode(levels, join, deep_supervision)
-    return Features(
-        levels=features.levels,
-        dense=style.normalise(features.dense),
-        deep=tuple(style.normalise(x) for x in features.deep),
-    )
+    features = decode(encode(inputs, strides, widths, stage), join, deep_supervision)
+    dense, *deep = map(style.normalise, (features.dense, *features.deep))
+    return Features(levels=features.levels, dense=dense, deep=tuple(deep))

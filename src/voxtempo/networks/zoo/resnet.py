@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from voxtempo.networks.blocks import Activation, Norm, Style, conv, preactivation_unit, space, stride_along
+from voxtempo.levels import stride_along
+from voxtempo.networks.blocks import Activation, Norm, Style, conv, preactivation_unit, space
 from voxtempo.networks.card import Features, network
 from voxtempo.networks.keras_seam import Tensor
 from voxtempo.networks.options import Count, Widths
@@ -28,10 +29,51 @@ def plan_stem(sizes: tuple[int, ...]) -> int:
     return stride
 
 
-def _resnet(
-    inputs: Tensor, widths: tuple[int, ...], units: int, strides: int, stem_stride: int | None, style: Style
+@network(
+    "resnet2d",
+    input="slice",
+    tasks=("classify", "regress", "segment"),
+    summary="Residual network with pre-activation for slices.",
+    source=SOURCE,
+)
+@network(
+    "resnet3d",
+    input="volume",
+    tasks=("classify", "regress", "segment"),
+    summary="Residual network with pre-activation for volumes.",
+    source=SOURCE,
+)
+def resnet(
+    inputs: Tensor,
+    *,
+    widths: Widths = (16, 32, 64, 128),
+    units: Count = 2,
+    strides: Count = 2,
+    stem_stride: Count | None = None,
+    norm: Norm = "batch",
+    activation: Activation = "relu",
 ) -> Features:
-    sizes = space(inputs)
+    """A convolution, then ``units`` residual units a scale; the first unit of every later scale strides.
+
+    Parameters
+    ----------
+    inputs : (batch, x, y[, z], channels).
+    widths : channels of each scale, from fine to coarse.
+    units : residual units a scale.
+    strides : stride between scales, along axes that are large enough.
+    stem_stride : stride of the first convolution; planned so that at most 8,192 pixels or 65,536 voxels are left.
+    norm, activation : of every unit.
+
+    Returns
+    -------
+    Features with one level a scale.
+
+    References
+    ----------
+    He, Zhang, Ren, Sun 2016, "Identity mappings in deep residual networks", ECCV, arXiv:1603.05027. Widths and strides
+    follow DLTK: Pawlowski et al. 2017, arXiv:1711.06853.
+    """
+    style, sizes = Style(norm, activation), space(inputs)
     stem_stride = stem_stride or plan_stem(sizes)
     # A kernel that skips nothing: voxels between the strides are seen by two neighbours.
     x = conv(inputs, widths[0], max(3, 2 * stem_stride - 1), stride_along(sizes, stem_stride))
@@ -42,83 +84,3 @@ def _resnet(
             x = preactivation_unit(x, width, style, stride_along(space(x), strides) if down else None)
         levels.append(style.activate(style.normalise(x)))
     return Features(levels=tuple(levels))
-
-
-@network(
-    "resnet2d",
-    input="slice",
-    tasks=("classify", "regress", "segment"),
-    summary="Residual network with pre-activation for slices.",
-    source=SOURCE,
-)
-def resnet2d(
-    inputs: Tensor,
-    *,
-    widths: Widths = (16, 32, 64, 128),
-    units: Count = 2,
-    strides: Count = 2,
-    stem_stride: Count | None = None,
-    norm: Norm = "batch",
-    activation: Activation = "relu",
-) -> Features:
-    """A convolution, then ``units`` residual units a scale; the first unit of every later scale strides.
-
-    Parameters
-    ----------
-    inputs : (batch, x, y, channels).
-    widths : channels of each scale, from fine to coarse.
-    units : residual units a scale.
-    strides : stride between scales, along axes that are large enough.
-    stem_stride : stride of the first convolution; planned so that at most 8,192 pixels are left.
-    norm, activation : of every unit.
-
-    Returns
-    -------
-    Features with one level a scale.
-
-    References
-    ----------
-    He, Zhang, Ren, Sun 2016, "Identity mappings in deep residual networks", ECCV, arXiv:1603.05027. Widths and strides
-    follow DLTK: Pawlowski et al. 2017, arXiv:1711.06853.
-    """
-    return _resnet(inputs, widths, units, strides, stem_stride, Style(norm, activation))
-
-
-@network(
-    "resnet3d",
-    input="volume",
-    tasks=("classify", "regress", "segment"),
-    summary="Residual network with pre-activation for volumes.",
-    source=SOURCE,
-)
-def resnet3d(
-    inputs: Tensor,
-    *,
-    widths: Widths = (16, 32, 64, 128),
-    units: Count = 2,
-    strides: Count = 2,
-    stem_stride: Count | None = None,
-    norm: Norm = "batch",
-    activation: Activation = "relu",
-) -> Features:
-    """A convolution, then ``units`` residual units a scale; the first unit of every later scale strides.
-
-    Parameters
-    ----------
-    inputs : (batch, x, y, z, channels).
-    widths : channels of each scale, from fine to coarse.
-    units : residual units a scale.
-    strides : stride between scales, along axes that are large enough.
-    stem_stride : stride of the first convolution; planned so that at most 65,536 voxels are left.
-    norm, activation : of every unit.
-
-    Returns
-    -------
-    Features with one level a scale.
-
-    References
-    ----------
-    He, Zhang, Ren, Sun 2016, "Identity mappings in deep residual networks", ECCV, arXiv:1603.05027. Widths and strides
-    follow DLTK: Pawlowski et al. 2017, arXiv:1711.06853.
-    """
-    return _resnet(inputs, widths, units, strides, stem_stride, Style(norm, activation))

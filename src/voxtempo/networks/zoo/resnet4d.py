@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from functools import partial
 
-from voxtempo.networks.blocks import Activation, Norm, Style, conv, space, stride_along
+from voxtempo.levels import stride_along
+from voxtempo.networks.blocks import Activation, Norm, Style, conv, space
 from voxtempo.networks.card import Features, network
 from voxtempo.networks.conv4d import Convolution, describe_series, normalise_activate, pool4d, space_time_conv
 from voxtempo.networks.fold_time import over_time

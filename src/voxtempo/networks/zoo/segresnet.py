@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from voxtempo.networks.blocks import Activation, Norm, Style, conv, preactivation_unit, space
+from voxtempo.levels import Axes, fitting_depth, plan_levels
+from voxtempo.networks.blocks import Activation, Norm, Style, conv, drop_channels, preactivation_unit, space
 from voxtempo.networks.card import Features, network
-from voxtempo.networks.decoder import decode, enlarge, joined
-from voxtempo.networks.keras_seam import Tensor, keras
-from voxtempo.networks.levels import fitting_depth, plan_levels
+from voxtempo.networks.decoder import decode, encode, joined
+from voxtempo.networks.keras_seam import Tensor
 from voxtempo.networks.options import Count, Share, Widths
 from voxtempo.networks.resize import Interpolation
 
@@ -74,23 +74,27 @@ def segresnet(
     depth = fitting_depth(space(inputs), len(units))
     strides, widths = plan_levels(space(inputs), width, None, max_width, depth)
 
-    def stage(x: Tensor, filters: int, count: int) -> Tensor:
+    remaining = iter(units)
+
+    def repeat(x: Tensor, count: int) -> Tensor:
         for _ in range(count):
-            x = preactivation_unit(x, filters, style)
+            x = preactivation_unit(x, x.shape[-1], style)
         return x
 
-    def join(x: Tensor, level: Tensor) -> Tensor:
-        return stage(joined(enlarge(x, level, upsampling), level, "add"), level.shape[-1], decoder_units)
+    def stage(x: Tensor, filters: int, stride: Axes | None) -> Tensor:
+        x = conv(x, filters, stride=stride, bias=norm == "none")
+        return repeat(drop_channels(x, dropout) if stride is None else x, next(remaining))
 
-    levels: list[Tensor] = []
-    for filters, stride, count in zip(widths, strides, units, strict=False):
-        x = conv(levels[-1] if levels else inputs, filters, stride=stride, bias=norm == "none")
-        if not levels and dropout > 0:
-            x = keras.layers.Dropout(dropout, noise_shape=(None, *[1] * len(space(x)), filters))(x)
-        levels.append(stage(x, filters, count))
+    def join(x: Tensor, level: Tensor) -> Tensor:
+        return repeat(joined(x, level, upsampling, "add"), decoder_units)
+
+    def finish(x: Tensor) -> Tensor:
+        return style.activate(style.normalise(x))
+
+    levels = encode(inputs, strides, widths, stage)
     features = decode(levels, join, deep_supervision)
     return Features(
-        levels=(*levels[:-1], style.activate(style.normalise(levels[-1]))),
-        dense=style.activate(style.normalise(features.dense)),
-        deep=tuple(style.activate(style.normalise(x)) for x in features.deep),
+        levels=(*levels[:-1], finish(levels[-1])),
+        dense=finish(features.dense),
+        deep=tuple(map(finish, features.deep)),
     )

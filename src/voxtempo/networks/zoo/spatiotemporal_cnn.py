@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from voxtempo.networks.blocks import Activation, Norm, Pooling, Style, space, stride_along
+from voxtempo.levels import stride_along
+from voxtempo.networks.blocks import Activation, Norm, Pooling, Style, space
 from voxtempo.networks.card import Features, network
 from voxtempo.networks.conv4d import Convolution, describe_series, normalise_activate, pool4d, space_time_conv
 from voxtempo.networks.keras_seam import Tensor

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from voxtempo.errors import StudyError
-from voxtempo.networks.blocks import Activation, Norm, Style, conv, pool, stride_along
+from voxtempo.levels import stride_along
+from voxtempo.networks.blocks import Activation, Norm, Style, conv, pool
 from voxtempo.networks.card import Features, network
 from voxtempo.networks.graph import as_regions, correlation_graph, distance_graph
 from voxtempo.networks.keras_seam import Tensor, keras

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from voxtempo.networks.blocks import Activation, Norm, Style, residual_unit, space
 from voxtempo.networks.card import Features, network
-from voxtempo.networks.decoder import decode, enlarge, joined
+from voxtempo.networks.decoder import decode, joined
 from voxtempo.networks.keras_seam import Tensor, keras
 from voxtempo.networks.options import Count, Ratio, Share, Widths
 from voxtempo.networks.patches import merge_patches
@@ -94,6 +94,6 @@ def swin_unetr(
         levels.append(residual_unit(seen, x.shape[-1], style) if stage < len(depths) - 1 else seen)
 
     def join(x: Tensor, level: Tensor) -> Tensor:
-        return residual_unit(joined(enlarge(x, level, upsampling), level, "concatenate"), level.shape[-1], style)
+        return residual_unit(joined(x, level, upsampling), level.shape[-1], style)
 
     return decode(levels, join, deep_supervision)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from voxtempo.networks.blocks import Activation, Norm, Style, conv_block, space
+from voxtempo.levels import Axes, plan_levels
+from voxtempo.networks.blocks import Activation, Norm, Style, conv_blocks, space
 from voxtempo.networks.card import Features, network
-from voxtempo.networks.decoder import enlarge
+from voxtempo.networks.decoder import encode, enlarge
 from voxtempo.networks.keras_seam import Tensor, keras
-from voxtempo.networks.levels import plan_levels
 from voxtempo.networks.options import Count, Widths
 from voxtempo.networks.resize import Interpolation
 
@@ -71,14 +71,10 @@ def unetpp(
     style = Style(norm, activation)
     strides, widths = plan_levels(space(inputs), width, widths, max_width, depth)
 
-    def stage(x: Tensor, filters: int, stride: tuple[int, ...] | None = None) -> Tensor:
-        for i in range(convolutions):
-            x = conv_block(x, filters, style, stride if i == 0 else None)
-        return x
+    def stage(x: Tensor, filters: int, stride: Axes | None = None) -> Tensor:
+        return conv_blocks(x, filters, style, convolutions, stride)
 
-    levels: list[Tensor] = []
-    for filters, stride in zip(widths, strides, strict=True):
-        levels.append(stage(levels[-1] if levels else inputs, filters, stride))
+    levels = encode(inputs, strides, widths, stage)
     rows = [[level] for level in levels]
     for column in range(1, len(levels)):
         for row in range(len(levels) - column):

@@ -6,7 +6,7 @@ import math
 
 from voxtempo.networks.blocks import Activation, Norm, Style, conv, conv_block, residual_unit, space
 from voxtempo.networks.card import Features, network
-from voxtempo.networks.decoder import decode, enlarge, joined
+from voxtempo.networks.decoder import decode, joined
 from voxtempo.networks.keras_seam import Tensor, keras
 from voxtempo.networks.options import Count, Ratio, Share
 from voxtempo.networks.resize import Interpolation, resize
@@ -114,7 +114,7 @@ def unetr(
         levels.append(x)
 
     def join(x: Tensor, level: Tensor) -> Tensor:
-        return residual_unit(joined(enlarge(x, level, upsampling), level, "concatenate"), level.shape[-1], style)
+        return residual_unit(joined(x, level, upsampling), level.shape[-1], style)
 
     decoded = decode([*levels, last], join, deep_supervision)
     return Features(levels=(last,), dense=decoded.dense, deep=decoded.deep)

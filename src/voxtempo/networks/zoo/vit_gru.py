@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from voxtempo.networks.blocks import Norm, Style, conv_block, pool, pool_to_vector, space, stride_along
+from voxtempo.levels import stride_along
+from voxtempo.networks.blocks import Norm, Style, conv_block, pool, pool_to_vector, space
 from voxtempo.networks.card import Features, network
 from voxtempo.networks.fold_time import fold_time, over_time, unfold_time
 from voxtempo.networks.keras_seam import Tensor, keras
