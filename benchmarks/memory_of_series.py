@@ -11,22 +11,18 @@ pages count as resident but not as anonymous. One worker holds one series at a t
 from __future__ import annotations
 
 import gzip
-import os
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import nibabel
 import numpy as np
 from stopwatch import heading, row
+from stopwatch.memory import peaks, told
 
 LENGTHS = (100, 400, 1600)
 SERIES = 4
 SHAPE = (48, 48, 24)
 WINDOW = 8
-EVERY = 0.01  # seconds between two looks at a process
 MB = 2**20
 STEPS = {"z-score": "", "filter + z-score": "  - temporal_filter: {detrend: 2}\n"}
 COLUMNS = ("preparation", "volumes", "MiB a series", "prep. anon", "prep. rss", "train anon", "train rss", "s")
@@ -80,37 +76,9 @@ def write_study(folder: Path, volumes: int) -> None:
         (folder / f"{name}.yaml").write_text(STUDY.format(steps=steps, window=WINDOW), encoding="utf-8")
 
 
-def peaks(arguments: list[str], cache: Path, log: Path) -> tuple[float, float, float]:
-    """Run a command of VoxTempo; return its peaks of anonymous and of resident memory (MiB) and its seconds."""
-    environment = {**os.environ, "VOXTEMPO_CACHE": str(cache), "TF_CPP_MIN_LOG_LEVEL": "2"}
-    anonymous = resident = 0.0
-    begin = time.perf_counter()
-    with log.open("w", encoding="utf-8") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "voxtempo.cli", *arguments], env=environment, stdout=output, stderr=output
-        )
-        while process.poll() is None:
-            status = memory(process.pid)
-            anonymous, resident = max(anonymous, status.get("RssAnon", 0.0)), status.get("VmHWM", resident)
-            time.sleep(EVERY)
-    if process.returncode != 0:
-        sys.exit(f"voxtempo {' '.join(arguments)} failed:\n{log.read_text(encoding='utf-8')}")
-    return anonymous, resident, time.perf_counter() - begin
-
-
-def memory(process: int) -> dict[str, float]:
-    """Return what the system says of a process's memory, in MiB; nothing once it has ended."""
-    try:
-        lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return {}
-    pairs = [line.split(":") for line in lines if line.startswith(("Rss", "Vm"))]
-    return {name: int(amount.split()[0]) / 1024 for name, amount in pairs}
-
-
 def main() -> None:
     """Print a table of peaks in MiB."""
-    if not Path("/proc/self/status").is_file():
+    if not told():
         print("memory_of_series: skipped, only Linux tells how much of a process's memory is anonymous")
         return
     shape = " x ".join(map(str, SHAPE))
