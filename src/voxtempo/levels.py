@@ -14,6 +14,9 @@ Axes = tuple[int, ...]
 
 MAX_DEPTH = 6
 COARSEST = 4
+"""An axis is halved while it keeps so many voxels."""
+LARGE = {1: 2**12, 2: 2**13, 3: 2**16}
+"""By number of axes: a residual network strides in its first convolution until at most so many voxels are left."""
 
 
 def kernel_along(sizes: tuple[int, ...], kernel: int | tuple[int, ...]) -> tuple[int, ...]:
@@ -46,6 +49,18 @@ def strided(sizes: tuple[int, ...], stride: tuple[int, ...]) -> tuple[int, ...]:
     (23, 32)
     """
     return tuple(math.ceil(n / s) for n, s in zip(sizes, stride, strict=True))
+
+
+def plan_stem(sizes: tuple[int, ...]) -> int:
+    """Return the smallest power of two by which the first convolution must stride to leave 8,192 pixels or 65,536 voxels.
+
+    >>> plan_stem((128, 128)), plan_stem((60, 60, 45)), plan_stem((120, 120, 90))
+    (2, 2, 4)
+    """
+    stride = 1
+    while math.prod(n / min(stride, n) for n in sizes) > LARGE[len(sizes)]:
+        stride *= 2
+    return stride
 
 
 def plan_depth(sizes: tuple[int, ...]) -> int:

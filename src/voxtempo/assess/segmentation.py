@@ -25,7 +25,7 @@ from voxtempo.assess.intervals import check_lengths, mean_figures
 from voxtempo.assess.surface import compare_labels
 from voxtempo.errors import GeometryError, StudyError, VoxTempoError
 
-OVERLAPS = ("dice", "iou", "sensitivity", "precision", "surface_dice")
+SHARES = ("dice", "iou", "sensitivity", "precision", "surface_dice")
 DISTANCES = ("hausdorff_95", "average_surface_distance")
 VOLUMES = ("volume", "true_volume", "volume_error")
 MEAN = "mean"
@@ -129,7 +129,7 @@ def segmentation_failure(
     rows = {}
     for value, name in labels.items():
         real = math.nan if truth is None else int(np.count_nonzero(truth == value)) * voxel
-        row = dict.fromkeys(OVERLAPS, 0.0) | dict.fromkeys(DISTANCES, image_diagonal(shape, spacing))
+        row = dict.fromkeys(SHARES, 0.0) | dict.fromkeys(DISTANCES, image_diagonal(shape, spacing))
         rows[name] = row | {"volume": 0.0, "true_volume": real, "volume_error": -real}
     return rows
 
@@ -169,10 +169,10 @@ def segmentation_metrics(
         if set(row) != set(labels):
             raise VoxTempoError(f"Cases were judged on different labels: {sorted(labels)} and {sorted(row)}.")
     columns: dict[tuple[str, str], NDArray[np.float64]] = {}
-    for metric in (*OVERLAPS, *DISTANCES, *VOLUMES):
+    for metric in (*SHARES, *DISTANCES, *VOLUMES):
         for label in labels:
             columns[metric, label] = np.array([float(row[label].get(metric, math.nan)) for row in rows])
-    for metric in OVERLAPS:
+    for metric in SHARES:
         for label in labels:
             columns[metric, label] = np.nan_to_num(columns[metric, label], nan=0.0)
     for metric in DISTANCES:

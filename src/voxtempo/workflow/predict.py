@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from voxtempo.errors import ScanError, StudyError, VoxTempoError
+from voxtempo.errors import StudyError, VoxTempoError
 from voxtempo.feed import FeedCase, Voxels
 from voxtempo.inference import Answer, Predictor, Run
 from voxtempo.inference.native import native_label_map, native_probabilities
@@ -18,32 +14,20 @@ from voxtempo.inference.structures import volumes_of
 from voxtempo.learning.recipe import other_time
 from voxtempo.learning.tasks import ClassifyTask, RegressTask, SegmentTask
 from voxtempo.prepare import prepare_scan
-from voxtempo.report.chart import png
-from voxtempo.report.course_chart import draw_course, draw_values
-from voxtempo.scans import Scan, read_scan, stack_channels, write_scan
-from voxtempo.scans.atomic import atomic_file
+from voxtempo.scans import Scan
 from voxtempo.workflow.examples import course_rows
+from voxtempo.workflow.prediction import Prediction, write_prediction
 from voxtempo.workflow.records import write_csv, write_json
+from voxtempo.workflow.scan_arguments import (
+    SUMMARY,
+    files_of,
+    make_writable,
+    names_of,
+    read_argument,
+    refuse_missing,
+    refuse_overwriting,
+)
 from voxtempo.workflow.voice import Voice
-
-SUMMARY = "predictions.json"
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What was found in one scan.
-
-    ``row`` is its line of ``predictions.csv``; ``labels`` its label map and ``probabilities`` the
-    probability of each label (a channel each, float32), both on the native grid (segment); ``course`` the
-    decision over time (series) as rows; ``note`` says what had to be assumed.
-    """
-
-    id: str
-    row: dict[str, Any]
-    labels: Scan | None = None
-    probabilities: Scan | None = None
-    course: tuple[dict[str, Any], ...] = ()
-    note: str = ""
 
 
 def predict_scan(run: Run, scan: Scan, case_id: str, probabilities: bool = False) -> Prediction:
@@ -142,17 +126,17 @@ def predict_scans(
     voice = voice or Voice()
     run.refuse_unfinished()
     run.refuse_changed_files()
-    ids = _ids(scans)
+    ids = names_of(scans)
     for spec in scans:
-        _refuse_missing(_files(run, spec))
-    _refuse_overwriting(run, scans, ids, out)
-    _make_writable(out)
+        refuse_missing(files_of(run, spec))
+    refuse_overwriting(run, scans, ids, out)
+    make_writable(out)
     _load_network(run)
     predictions = []
     for number, (spec, case_id) in enumerate(zip(scans, ids, strict=True)):
         try:
-            prediction = predict_scan(run, _read(run, spec, series), case_id, probabilities)
-            _write(out, prediction)
+            prediction = predict_scan(run, read_argument(run, spec, series), case_id, probabilities)
+            write_prediction(out, prediction)
         except VoxTempoError as error:
             prediction = Prediction(case_id, {"id": case_id, "status": str(error)})
         predictions.append(prediction)
@@ -165,37 +149,6 @@ def predict_scans(
     return predictions
 
 
-def _make_writable(folder: Path) -> None:
-    """Make a folder, and be sure that a file can be written there before anything is computed."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise ScanError(f"--out {folder} cannot be written to: {error.strerror or error}.") from None
-
-
-def _refuse_missing(files: Sequence[Path]) -> None:
-    for file in files:
-        if not file.exists():
-            raise ScanError(f"{file}: no such file or folder. Nothing was predicted.")
-
-
-def _refuse_overwriting(run: Run, scans: Sequence[str], ids: Sequence[str], out: Path) -> None:
-    """Refuse to write where something would be lost: into a run, over a scan, among files that no prediction wrote."""
-    if out.is_file():
-        raise StudyError(f"--out {out} is a file, expected a folder.")
-    if (out / "metrics.json").exists() or (out / "network.json").exists():
-        raise StudyError(f"--out {out} is a run folder, whose own predictions would be lost. Choose another folder.")
-    inputs = {file.resolve() for spec in scans for file in _files(run, spec)}
-    lost = [path for case_id in ids if (path := out / f"{case_id}.nii.gz").resolve() in inputs]
-    if lost:
-        raise ScanError(f"{lost[0]}: the prediction would take the place of this scan. Choose another --out.")
-    if out.is_dir() and any(out.iterdir()) and not (out / SUMMARY).is_file():
-        raise StudyError(
-            f"--out {out} holds files that no prediction wrote: nothing was touched. Choose another folder."
-        )
-
-
 def _load_network(run: Run) -> None:
     """Load the network(s) now, so that one that cannot be loaded is one error and not a failure of every scan."""
     _ = run.predictor
@@ -204,76 +157,3 @@ def _load_network(run: Run) -> None:
 def _ordered(row: dict[str, Any]) -> dict[str, Any]:
     leading = ("id", "status", "predicted")
     return {key: row[key] for key in (*leading, *(k for k in row if k not in leading)) if key in row}
-
-
-def _write(out: Path, prediction: Prediction) -> None:
-    if prediction.labels is not None:
-        write_scan(prediction.labels, out / f"{prediction.id}.nii.gz")
-    if prediction.probabilities is not None:
-        for place, name in enumerate(prediction.probabilities.channels):
-            one = prediction.probabilities.with_data(
-                prediction.probabilities.data[..., place : place + 1], channels=(name,)
-            )
-            write_scan(one, out / f"{prediction.id}_p_{name}.nii.gz")
-    if prediction.course:
-        write_csv(out / f"{prediction.id}_course.csv", prediction.course)
-        with atomic_file(out / f"{prediction.id}_course.png") as file:
-            file.write(_course_picture(prediction))
-
-
-def _course_picture(prediction: Prediction) -> bytes:
-    """Return the time course of the decision as a PNG picture."""
-    course = prediction.course
-    time = np.array([row["time"] for row in course], np.float64)
-    said = prediction.row["predicted"]
-    if "value" in course[0]:
-        values = np.array([row["value"] for row in course], np.float64)
-        return png(draw_values(time, values, np.full_like(values, np.nan)), f"{prediction.id}: {said:.4g}")
-    classes = [key.removeprefix("p_") for key in course[0] if key.startswith("p_")]
-    scores = np.array([[row[f"p_{name}"] for name in classes] for row in course], np.float64)
-    return png(draw_course(time, scores, [""] * len(course), classes), f"{prediction.id}: {said}")
-
-
-def _read(run: Run, spec: str, series: str | None) -> Scan:
-    series = series or run.study.cohort.series
-    names = list(run.study.cohort.scans)
-    return stack_channels(
-        [
-            read_scan(file, series=series if file.is_dir() else None, channel=name)
-            for file, name in zip(_files(run, spec), names, strict=True)
-        ]
-    )
-
-
-def _files(run: Run, spec: str) -> list[Path]:
-    """Return the files of one argument, one a channel."""
-    names = list(run.study.cohort.scans)
-    if len(names) == 1 and spec and Path(spec).exists():  # a comma may also be part of a name
-        return [Path(spec)]
-    files = [Path(part) for part in spec.split(",") if part]
-    if len(files) != len(names):
-        raise StudyError(
-            f"'{spec}' names {len(files)} file{'' if len(files) == 1 else 's'}, but the network takes {len(names)} "
-            f"channel{'' if len(names) == 1 else 's'}: {', '.join(names)}. The files of one scan are one argument, separated "
-            "by commas."
-        )
-    return files
-
-
-def _ids(scans: Sequence[str]) -> list[str]:
-    """Return a name for each scan: its file's name without suffixes, with its folder's name where two are alike."""
-    paths = [Path(spec.split(",")[0]) for spec in scans]
-    names = [_stem(path) for path in paths]
-    ids = [
-        f"{path.resolve().parent.name}_{name}" if names.count(name) > 1 else name
-        for path, name in zip(paths, names, strict=True)
-    ]
-    return [f"{case_id}_{i}" if ids.count(case_id) > 1 else case_id for i, case_id in enumerate(ids)]
-
-
-def _stem(path: Path) -> str:
-    name = path.name or path.resolve().name
-    for suffix in (".nii.gz", ".nii", ".png", ".jpg", ".jpeg", ".dcm", ".npy"):
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return name

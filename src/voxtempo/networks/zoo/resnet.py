@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
-from voxtempo.levels import stride_along
+from voxtempo.levels import plan_stem, stride_along
 from voxtempo.networks.blocks import Activation, Norm, Style, conv, preactivation_unit, space
 from voxtempo.networks.card import Features, network
 from voxtempo.networks.keras_seam import Tensor
@@ -14,19 +12,6 @@ SOURCE = (
     "He, Zhang, Ren, Sun 2016, Identity mappings in deep residual networks, ECCV, arXiv:1603.05027; "
     "widths as in DLTK (Pawlowski et al. 2017, arXiv:1711.06853)"
 )
-LARGE = {1: 2**12, 2: 2**13, 3: 2**16}
-
-
-def plan_stem(sizes: tuple[int, ...]) -> int:
-    """Return the smallest power of two by which the first convolution must stride to leave 8,192 pixels or 65,536 voxels.
-
-    >>> plan_stem((128, 128)), plan_stem((60, 60, 45)), plan_stem((120, 120, 90))
-    (2, 2, 4)
-    """
-    stride = 1
-    while math.prod(n / min(stride, n) for n in sizes) > LARGE[len(sizes)]:
-        stride *= 2
-    return stride
 
 
 @network(

@@ -65,8 +65,8 @@ def unet(
     max_width : no level is wider; 512 for slices, 320 for volumes.
     depth : number of levels; planned from the input's shape: the median axis is halved while it keeps 4 voxels, and
         shorter axes stop earlier.
-    kernels : (x, y[, z]) voxels of the kernels of every level; default 3 along each axis. For thick slices the first levels are
-        better 3 x 3 x 1: a neighbour several millimetres away says little.
+    kernels : (x, y[, z]) voxels of the kernels of every level; default 3 along each axis. For thick slices the first
+        levels are better 3 x 3 x 1: a neighbour several millimetres away says little.
     strides : (x, y[, z]) stride into every level but the first; planned: 2 along axes that are large enough. For thick
         slices the first are better 2 x 2 x 1.
     convolutions : convolutions a level, in the encoder and in the decoder.
