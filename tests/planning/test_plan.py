@@ -90,10 +90,16 @@ def test_patches_need_no_common_shape():
     [("classify", 60, "last"), ("classify", 500, "best"), ("segment", 60, "last"), ("segment", 100, "best")],
 )
 def test_few_validation_subjects_do_not_choose_the_epoch(task, cases, keep):
-    made = plan(study(task), [(32, 32, 32)] * cases)
+    made = plan(study(task, train={"schedule": "constant"}), [(32, 32, 32)] * cases)
     assert made.study.train.keep == keep
     assert (made.study.train.patience == made.study.train.epochs) == (keep == "last")
     assert any("validation subjects" in reason for reason in made.reasons) == (keep == "last")
+
+
+def test_label_maps_keep_the_weights_of_the_end_of_a_falling_rate():
+    made = plan(study("segment"), [(32, 32, 32)] * 100)
+    assert (made.study.train.keep, made.study.train.patience) == ("last", made.study.train.epochs)
+    assert any("the rate has fallen" in reason for reason in made.reasons)
 
 
 def test_events_give_one_window_each():

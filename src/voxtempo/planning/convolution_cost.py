@@ -174,7 +174,7 @@ def resnet_cost(
             tally.conv(after, filters, filters)
             tally.shortcut(at, inputs, filters, stride)
             at, inputs = after, filters
-        if decoded or filters == widths[-1]:
+        if decoded or scale == len(widths) - 1:
             tally.keep(at, filters, tally.maps_of_block)
         levels.append(at)
     if decoded:

@@ -201,10 +201,14 @@ def _foreground(study: Study, fingerprint: Fingerprint | None, reasons: list[str
 def _plan_keep(study: Study, cohort: Cohort, reasons: list[str]) -> Literal["best", "last"]:
     """Return which weights to keep: few validation subjects cannot tell one epoch from another.
 
-    A label map holds thousands of voxels, so ten cases are enough there.
+    A label map holds thousands of voxels, so ten cases are enough there; but where the rate falls to nothing, the best of
+    many epochs is a lucky one from before it did.
     """
     if study.split.validation == 0 and not (study.split.test is not None and study.split.folds is not None):
         reasons.append("train: the last epoch's weights are kept, since every case beside the test trains")
+        return "last"
+    if study.task == "segment" and study.train.schedule in ("cosine", "polynomial"):
+        reasons.append("train: the last epoch's weights are kept, when the rate has fallen to nothing")
         return "last"
     enough = ENOUGH_LABEL_MAPS if study.task == "segment" else ENOUGH_SUBJECTS
     try:
