@@ -4,8 +4,9 @@
 cross-entropy, backward, clipping by the global norm, AdamW. On VoxTempo's side a step is what its training does with a
 batch in memory: ``train_on_batch``, the rate set before and the loss read after. On PyTorch's side it is the usual loop,
 from ``zero_grad`` to ``loss.item()``, with the fused AdamW; eager in the memory format channels-last and in PyTorch's
-default, and through ``torch.compile`` (which needs a C++ compiler). All sides begin with the same weights; numbers of
-parameters, logits and the losses of the first three steps are compared before anything is timed.
+default, through ``torch.compile`` (which needs a C++ compiler), and with channels last where glibc is told to keep what
+memory it has ("memory kept"), as TensorFlow does by itself. All sides begin with the same weights; numbers of parameters,
+logits and the losses of the first three steps are compared before anything is timed.
 
 Every side is a process of its own, and the sides take turns. VoxTempo runs in ``.venv`` (TensorFlow), ``.venv-jax`` and
 ``.venv-torch`` of the repository, as far as they exist (``make test test-backends`` makes them); PyTorch in the
@@ -28,7 +29,7 @@ from stopwatch.sides import Side, Timed, spread, time_steps
 ROOT = Path(__file__).parents[1]
 BIN = Path("Scripts/python.exe" if os.name == "nt" else "bin/python")
 BACKENDS = {"TensorFlow": ".venv", "JAX": ".venv-jax", "PyTorch": ".venv-torch"}
-PLAIN = {"channels last": "", "channels first": "channels_first", "compiled": "compiled"}
+PLAIN = {"channels last": "", "channels first": "channels_first", "compiled": "compiled", "memory kept": "keep_memory"}
 PLANS = {"float32": tuple(BACKENDS), "bfloat16": ("TensorFlow",)}
 REFERENCE = "PyTorch, channels last"
 PROBLEM = Problem("unet3d", (64, 64, 64, 1), batch=2, outputs=3, options={"widths": [16, 32, 64, 128]})

@@ -3,7 +3,8 @@
 A step is what a usual loop does with a batch in memory: hand it to the device, forget the last gradients, forward, loss,
 backward, clip the gradient's norm, update, and read the loss. bfloat16 is that of ``torch.autocast``. Special, between
 commas: "compiled" passes the network and the loss through ``torch.compile``, "channels_first" leaves the memory format as
-PyTorch's default is, "monai" takes MONAI's U-Net and its loss instead of the same network.
+PyTorch's default is, "monai" takes MONAI's U-Net and its loss instead of the same network. ("keep_memory" is for those
+who start this: variables of the environment.)
 """
 
 from __future__ import annotations

@@ -21,6 +21,8 @@ LOSS_TOLERANCE = {"float32": 1e-3, "bfloat16": 3e-2}
 """Relative. In float32 all of the first steps are compared, and with them the updates; in bfloat16 the first alone, since
 AdamW makes as much of gradients that are mere rounding as of others."""
 FIRST_STEPS = 3
+KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(10**11)}
+"""Variables with which glibc gives no memory back; else every large tensor on a processor is paged in anew."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,16 @@ class Side:
         RuntimeError : it ended before it was ready.
         """
         if self.backend is None:
-            return Peers(self.python, "torch_step", self.problem.dumps(), self.device, self.special, threads=threads)
+            kept = KEEP_MEMORY if "keep_memory" in self.special else {}
+            return Peers(
+                self.python,
+                "torch_step",
+                self.problem.dumps(),
+                self.device,
+                self.special,
+                threads=threads,
+                variables=kept,
+            )
         variables = {
             "KERAS_BACKEND": self.backend,
             "TF_NUM_INTRAOP_THREADS": str(threads),

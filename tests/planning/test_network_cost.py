@@ -9,6 +9,7 @@ import pytest
 
 from voxtempo.networks import build_network, head_for, networks
 from voxtempo.networks.keras_seam import keras
+from voxtempo.planning.estimate import memory_mb
 from voxtempo.planning.network_cost import COSTS, COUNTED, network_cost
 
 THICK = {"kernels": [[3, 3, 1], [3, 3, 3], [3, 3, 3]], "strides": [[2, 2, 1], [2, 2, 2]], "width": 8}
@@ -107,3 +108,21 @@ def test_a_slice_costs_the_same_whatever_axis_it_lies_across() -> None:
     for name in ("unet2d", "fcn2d", "backbone2d"):
         assert network_cost(name, {}, (48, 32, 1), 3, 2) == network_cost(name, {}, (48, 1, 32), 3, 2)
         assert network_cost(name, {}, (48, 32, 1), 3, 2) == network_cost(name, {}, (48, 32), 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "options", "batch", "peak"),
+    [
+        ("unet3d", (16, 16, 16), {}, 1, 823),
+        ("unet3d", (48, 48, 48), {}, 2, 1219),
+        ("unet3d", (64, 64, 64), {}, 2, 1891),
+        ("unet3d", (32, 40, 40), {"width": 32}, 1, 1151),
+        ("attention_unet3d", (40, 40, 40), {}, 2, 1134),
+        ("mednext3d", (40, 40, 40), {}, 1, 1380),
+        ("mednext3d", (40, 40, 40), {}, 2, 1714),
+        ("resnet3d", (64, 64, 48), {}, 8, 1124),
+    ],
+)
+def test_memory_is_near_what_was_measured(name: str, shape: tuple, options: dict, batch: int, peak: float) -> None:
+    _, values = network_cost(name, options, shape, 1, 3, decoded=name != "resnet3d")
+    assert memory_mb(values, batch) == pytest.approx(peak, rel=0.15)
