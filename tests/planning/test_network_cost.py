@@ -101,6 +101,7 @@ def test_options_that_do_not_fit_are_left_to_the_network() -> None:
     shape = (16, 16, 16)
     assert network_cost("unet3d", {"depth": 9}, shape, 1, 2) == network_cost("unet3d", {}, shape, 1, 2)
     assert network_cost("unet3d", {"colour": 3}, shape, 1, 2) == network_cost("unet3d", {}, shape, 1, 2)
+    assert network_cost("unet3d", {"width": "wide"}, shape, 1, 2) == network_cost("unet3d", {}, shape, 1, 2)
     assert network_cost("mednext3d", {"depth": 9}, shape, 1, 2) == network_cost("mednext3d", {}, shape, 1, 2)
 
 
@@ -117,6 +118,9 @@ def test_a_slice_costs_the_same_whatever_axis_it_lies_across() -> None:
         ("unet3d", (48, 48, 48), {}, 2, 1219),
         ("unet3d", (64, 64, 64), {}, 2, 1891),
         ("unet3d", (32, 40, 40), {"width": 32}, 1, 1151),
+        ("unet3d", (64, 64, 48), {"residual": False}, 1, 1221),
+        ("unet2d", (160, 160), {}, 16, 1950),
+        ("fcn3d", (48, 48, 48), {}, 2, 1224),
         ("attention_unet3d", (40, 40, 40), {}, 2, 1134),
         ("mednext3d", (40, 40, 40), {}, 1, 1380),
         ("mednext3d", (40, 40, 40), {}, 2, 1714),

@@ -99,8 +99,9 @@ def memory_mb(values: float, batch: int) -> float:
     Notes
     -----
     Measured as the largest resident memory of a process that made three updates. 800 MB are libraries and compiled
-    graphs; each value takes 4 bytes, and temporaries and gradients add 0.3 of all values. For unet3d (48 and 64 voxels
-    a side with batches of 2; width 32 on 32 x 40 x 40), attention_unet3d, mednext3d and resnet3d it was off by 12 % at most.
+    graphs; each value takes 4 bytes, and temporaries and gradients add 0.3 of all values. For unet3d (16, 48 and 64
+    voxels a side, plain and residual, width 16 and 32), unet2d, attention_unet3d, mednext3d, fcn3d and resnet3d, batches
+    of 1 to 16, it was off by 13 % at most.
 
     >>> round(memory_mb(45.6e6, 2))  # unet3d on 48 x 48 x 48; measured: 1219
     1252

@@ -36,10 +36,6 @@ PLANNED = ("attention_unet", "attention_multiscale_unet", "unetpp", "mednext")
 """Families that have as many levels as fit."""
 
 
-LEVEL_OPTIONS = ("depth", "widths", "kernels", "strides", "units")
-"""Options of a U-Net that a shape may be too small for."""
-
-
 @dataclass(frozen=True)
 class VoxelCost:
     """Cost of a network for each voxel (or pixel) of its input, with default options.
@@ -92,7 +88,7 @@ def network_cost(
     ----------
     name : of the network. One that is not known (None: a user's own) costs as much as a U-Net or a residual network
         with its ``width`` or ``widths``.
-    options : of the network; what does not fit the shape is left to the network to refuse.
+    options : of the network. Those that no network could be built with are left to it to refuse: the defaults count.
     shape : voxels along the axes of space; two, or three of which one may be 1.
     channels : of the input.
     outputs : logits a voxel, or a sample.
@@ -102,24 +98,28 @@ def network_cost(
     '1.192e+10'
     """
     sizes = _sizes(str(name), shape)
+    try:
+        return _cost(str(name), options, sizes, channels, outputs, decoded)
+    except (StudyError, TypeError, ValueError):
+        return _cost(str(name), {}, sizes, channels, outputs, decoded)
+
+
+def _cost(
+    name: str, options: Mapping[str, Any], sizes: Axes, channels: int, outputs: int, decoded: bool
+) -> tuple[float, float]:
     if name in ("backbone2d", "slicewise_2d"):
         operations, values = _backbone_cost(options, sizes[:2], channels, outputs)
         slices = sizes[2] if name == "slicewise_2d" else 1
         return operations * slices, values * slices
-    by_axes = COSTS.get(str(name)[:-2])
-    if by_axes is not None:
-        return _voxel_cost(
-            str(name)[:-2], by_axes[2 if min(sizes) == 1 or len(sizes) == 2 else 3], options, sizes, channels
-        )
-    count = COUNTED.get(str(name)) or (unet_cost if decoded else resnet_cost)
+    family = name[:-2]
+    if family in COSTS:
+        axes = 2 if len(sizes) == 2 or 1 in sizes else 3
+        return _voxel_cost(family, COSTS[family][axes], options, sizes, channels)
+    count = COUNTED.get(name) or (unet_cost if decoded else resnet_cost)
     if name not in COUNTED:
         options = {key: options[key] for key in ("width", "widths") if options.get(key)}
     known = {key: value for key, value in options.items() if key in inspect.signature(count).parameters}
-    try:
-        tally = count(sizes, channels, outputs, decoded=decoded, **known)
-    except StudyError:
-        free = {key: value for key, value in known.items() if key not in LEVEL_OPTIONS}
-        tally = count(sizes, channels, outputs, decoded=decoded, **free)
+    tally = count(sizes, channels, outputs, decoded=decoded, **known)
     return tally.operations, tally.values
 
 
@@ -164,12 +164,8 @@ def _widths(family: str, cost: VoxelCost, options: Mapping[str, Any], sizes: Axe
     given = tuple(options.get("widths") or ())
     width = options.get("features") or options.get("width")
     if family in PLANNED:
-        try:
-            return plan_levels(
-                sizes, width or 16, given or None, options.get("max_width") or 320, options.get("depth")
-            )[1]
-        except StudyError:
-            return plan_levels(sizes, width or 16, None, 320, None)[1]
+        most, depth = options.get("max_width") or 320, options.get("depth")
+        return plan_levels(sizes, width or 16, given or None, most, depth)[1]
     if given or width is None:
         return given or cost.widths
     return tuple(round(n * width / cost.widths[0]) for n in cost.widths)
