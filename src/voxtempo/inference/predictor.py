@@ -69,6 +69,13 @@ class Predictor:
         """Return the same network(s), asked about mirror images along these axes too."""
         return Predictor(self.models, self.recipes, self.study, self.poolings, self.operations, axes)
 
+    def only(self, first: int, count: int = 1) -> Predictor:
+        """Return a predictor of some of the networks, ``count`` of them from the one at place ``first`` on."""
+        places = slice(first, first + count)
+        return Predictor(
+            self.models[places], self.recipes[places], self.study, self.poolings[places], self.operations, self.mirror
+        )
+
     def sampler(self, case: FeedCase) -> Sampler:
         """Return the sampler that covers a case as the study wants it."""
         assert self.study.sample is not None

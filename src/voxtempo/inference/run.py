@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ class Run:
 
     Parameters
     ----------
-    folder : a run folder, or one of all folds (``fold-0``, ``fold-1``, ...), whose networks then answer together.
+    folder : a run folder, or one of all folds (``fold-0``, ``fold-1``, ...), whose networks then answer together. A fold may
+        have several networks itself.
 
     Raises
     ------
@@ -46,11 +48,12 @@ class Run:
             raise RunError(f"{self.folder} is no run folder: it has no {STUDY}. 'voxtempo train' writes one.")
         folds = [path for path in self.folder.glob("fold-*") if path.name[5:].isdecimal()]
         self.members = tuple(sorted(folds, key=lambda path: int(path.name[5:]))) or (self.folder,)
-        for member in self.members:
+        self.networks = tuple(networks_in(member) for member in self.members)
+        for network in chain.from_iterable(self.networks):
             for name in (NETWORK, WEIGHTS):
-                if not (member / name).is_file():
+                if not (network / name).is_file():
                     raise RunError(
-                        f"{member} is not a finished run: it has no {name}. Start the same 'voxtempo train' again to go on."
+                        f"{network} is not a finished run: it has no {name}. Start the same 'voxtempo train' again to go on."
                     )
 
     def refuse_unfinished(self) -> None:
@@ -81,7 +84,7 @@ class Run:
     def recipes(self) -> tuple[Recipe, ...]:
         """How each network is built."""
         try:
-            return tuple(Recipe.loads(member / NETWORK) for member in self.members)
+            return tuple(Recipe.loads(network / NETWORK) for network in chain.from_iterable(self.networks))
         except RunError as error:
             raise RunError(f"{error}{_RESTORE}") from None
 
@@ -128,11 +131,17 @@ class Run:
         """The network(s) with their weights (the framework is loaded now)."""
         backend.start(self.study.train.seed)
         models, poolings = [], []
-        for member, recipe in zip(self.members, self.recipes, strict=True):
-            models.append(_load(member, recipe))
+        for network, recipe in zip(chain.from_iterable(self.networks), self.recipes, strict=True):
+            models.append(_load(network, recipe))
             if self.study.evaluate.windows == "attention":
-                poolings.append(AttentionPooling.load(member / POOLING))
+                poolings.append(AttentionPooling.load(network / POOLING))
         return Predictor(models, self.recipes, self.study, poolings, self.operations, mirror_in(self.folder))
+
+
+def networks_in(fold: Path) -> tuple[Path, ...]:
+    """Return the folders of a fold's networks: the fold's own for the first, ``network-1``, ``network-2``, ... for more."""
+    more = [path for path in fold.glob("network-*") if path.name[8:].isdecimal()]
+    return fold, *sorted(more, key=lambda path: int(path.name[8:]))
 
 
 def operations_in(folder: Path, task: LearningTask) -> tuple[Operation, ...]:

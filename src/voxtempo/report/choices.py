@@ -6,10 +6,36 @@ from typing import Any
 
 from voxtempo.report.run_files import RunFiles, mapping
 
+HEADLINES = {"classify": "balanced_accuracy", "regress": "mae", "segment": "dice"}
+
 
 def chosen(run: RunFiles) -> list[str]:
     """Return a sentence for mirror images and for every operation on label maps that was tried or is done."""
-    return [*_mirror(run.mirror), *_postprocess(run.postprocess)]
+    return [*_together(run), *_mirror(run.mirror), *_postprocess(run.postprocess)]
+
+
+def _together(run: RunFiles) -> list[str]:
+    """Return what several networks of a fold say together, and each alone, on the validation cases."""
+    alone = run.metrics.get("validation_alone")
+    if not isinstance(alone, list) or not alone:
+        return []
+    headline = HEADLINES[run.task]
+    together = _headline(run.metrics.get("validation"), headline)
+    single = [_headline(each, headline) for each in alone]
+    if together is None or None in single:
+        return []
+    said = ", ".join(f"{value:.4g}" for value in single)
+    return [
+        f"{len(alone)} networks from different seeds answer together: {headline.replace('_', ' ')} on the validation cases "
+        f"{together:.4g}; each alone {said}."
+    ]
+
+
+def _headline(metrics: Any, name: str) -> float | None:
+    figure = mapping(metrics).get(name)
+    figure = mapping(figure).get("mean", figure)
+    value = mapping(figure).get("value")
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _mirror(record: dict[str, Any]) -> list[str]:

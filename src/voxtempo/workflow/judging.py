@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from voxtempo.cohort import Cohort, Fold, Study, truth_of
+from voxtempo.cohort import Case, Cohort, Fold, Study, truth_of
 from voxtempo.inference import Judged, Predictor, Run, judge
 from voxtempo.inference.judge import baseline_of, metrics_of, subgroups_of
 from voxtempo.inference.run import mirror_in, operations_in
@@ -35,7 +35,28 @@ def judge_run(
             look=keep_label_maps(out / "predicted") if role == "test" else None,
             progress=lambda done, total, role=role: voice.bar(role, done, total, ""),  # type: ignore[misc]
         )  # fmt: skip
-    write_judgement(out, setup, setup.cohort, fold, prepared, predictor, parts["test"], parts["validation"])
+    alone = _each_alone(predictor, setup.study, validation, prepared)
+    write_judgement(out, setup, setup.cohort, fold, prepared, predictor, parts["test"], parts["validation"], alone)
+
+
+def _each_alone(
+    predictor: Predictor, study: Study, validation: Sequence[Case], prepared: Mapping[str, PreparedCase]
+) -> list[dict[str, Any]]:
+    """Return the validation figures of each network by itself, where several answer together."""
+    if len(predictor.models) == 1 or not validation:
+        return []
+    return [
+        {
+            "seed": predictor.recipes[place].seed,
+            **metrics_of(
+                judge(predictor.only(place), validation, prepared, "validation"),
+                predictor.task,
+                study,
+                study.evaluate.by,
+            ),
+        }
+        for place in range(len(predictor.models))
+    ]
 
 
 def judge_folds(run: Run, setup: Setup, whole: Fold, prepared: Mapping[str, PreparedCase], voice: Voice) -> None:
@@ -44,11 +65,12 @@ def judge_folds(run: Run, setup: Setup, whole: Fold, prepared: Mapping[str, Prep
     validation, test = Judged(()), Judged(())
     fixed = all(fold.test == setup.folds[0].test for fold in setup.folds)
     look = keep_label_maps(run.folder / "predicted")
+    first = 0
     for place, fold in enumerate(setup.folds):
-        pooling = predictor.poolings[place : place + 1]
-        operations = operations_in(run.members[place], predictor.task)
-        mirror = mirror_in(run.members[place])
-        single = Predictor([predictor.models[place]], [run.recipes[place]], setup.study, pooling, operations, mirror)
+        member, count = run.members[place], len(run.networks[place])
+        own = predictor.only(first, count).with_operations(operations_in(member, predictor.task))
+        single = own.with_mirror(mirror_in(member))
+        first += count
         validation += judge(single, setup.cohort.only(fold.validation), prepared, "validation")
         if not fixed:
             test += judge(single, setup.cohort.only(fold.test), prepared, "test", look)
@@ -67,6 +89,7 @@ def write_judgement(
     predictor: Predictor,
     test: Judged,
     validation: Judged,
+    alone: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     """Write predictions.csv, examples and metrics.json; return the metrics."""
     study, task = setup.study, predictor.task
@@ -78,6 +101,8 @@ def write_judgement(
     metrics = judgement(study, cohort, predictor, test, training_truth)
     if validation.rows:
         metrics["validation"] = metrics_of(validation, task, study, study.evaluate.by)
+    if alone:
+        metrics["validation_alone"] = list(alone)
     write_json(out / "metrics.json", metrics)
     return metrics
 

@@ -101,20 +101,43 @@ def train_one_fold(
     prepared = prepare(setup, cache, workers, lambda done, total: voice.bar("prepare", done, total, ""))
     seconds = {"prepare": time.monotonic() - clock}
     write_motion(out / "motion", prepared)
-    with _told(setup.study):
-        trained = train_fold(setup.study, setup.cohort, fold, prepared, out / "checkpoints", _watch(setup, out, voice))
-    seconds["train"] = trained.progress.seconds
-    write_text(out / "network.json", trained.recipe.dumps())
-    write_weights(trained.model, out / "weights.safetensors")
-    if trained.pooling is not None:
-        trained.pooling.save(out / POOLING)
-    write_csv(out / "history.csv", trained.progress.history)
+    places = [out, *(out / f"network-{number}" for number in range(1, setup.study.train.networks))]
+    trained = []
+    for number, place in enumerate(places):
+        if len(places) > 1:
+            voice.say(f"network {number + 1} of {len(places)}")
+        with _told(setup.study):
+            study = _from_seed(setup.study, number)
+            watch = _watch(setup, place, voice)
+            trained.append(train_fold(study, setup.cohort, fold, prepared, place / "checkpoints", watch))
+    seconds["train"] = sum(each.progress.seconds for each in trained)
+    for each, place in reversed(list(zip(trained, places, strict=True))):
+        _write_network(place, each)
     clock = time.monotonic()
-    predictor = Predictor([trained.model], [trained.recipe], setup.study, [trained.pooling] if trained.pooling else [])
+    predictor = Predictor(
+        [each.model for each in trained],
+        [each.recipe for each in trained],
+        setup.study,
+        [each.pooling for each in trained if each.pooling is not None],
+    )
     judge_run(out, setup, fold, prepared, predictor, voice)
     seconds["evaluate"] = time.monotonic() - clock
-    write_json(out / "manifest.json", _manifest(setup, fold, trained, plan_lines(out), seconds))
+    write_json(out / "manifest.json", _manifest(setup, fold, trained[0], plan_lines(out), seconds))
     write_report(out)
+
+
+def _from_seed(study: Study, number: int) -> Study:
+    """Return the study of one network among several: each has a seed of its own."""
+    return study.model_copy(update={"train": study.train.model_copy(update={"seed": study.train.seed + number})})
+
+
+def _write_network(folder: Path, trained: Trained) -> None:
+    """Write a network, how its windows are weighed, and how its training went."""
+    write_text(folder / "network.json", trained.recipe.dumps())
+    write_csv(folder / "history.csv", trained.progress.history)
+    if trained.pooling is not None:
+        trained.pooling.save(folder / POOLING)
+    write_weights(trained.model, folder / "weights.safetensors")
 
 
 def train_all_folds(

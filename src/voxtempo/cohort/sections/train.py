@@ -51,5 +51,11 @@ class Train(Section):
         default=None, ge=0, le=1, description="share of training patches centred on a label (planned)"
     )
     seed: int = Field(default=0, ge=0, description="of weights, batches, augmentation and dropout")
+    networks: int = Field(
+        default=1,
+        ge=1,
+        description="networks trained one after another from the seeds that follow, whose answers are averaged (a deep "
+        "ensemble); each takes the whole time",
+    )
     checkpoint_minutes: float = Field(default=5.0, gt=0, description="longest time between checkpoints inside an epoch")
     tensorboard: bool = Field(default=False, description="write TensorBoard logs into the run folder")
