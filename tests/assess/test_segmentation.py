@@ -17,7 +17,7 @@ from voxtempo.assess import (
     segmentation_metrics,
     surface_tolerance,
 )
-from voxtempo.assess.segmentation import OVERLAPS
+from voxtempo.assess.segmentation import SHARES
 from voxtempo.errors import GeometryError, StudyError, VoxTempoError
 
 LABELS = {1: "anterior", 2: "posterior"}
@@ -75,11 +75,11 @@ def test_empty_structures_follow_the_rule():
     diagonal = math.sqrt(12**2 + 10**2 + (8 * 2.5) ** 2)
     assert image_diagonal(SHAPE, SPACING) == pytest.approx(diagonal)
     both = segmentation_case(nothing, nothing, LABELS, SPACING)["posterior"]
-    assert [both[name] for name in OVERLAPS] == [1.0] * 5
+    assert [both[name] for name in SHARES] == [1.0] * 5
     assert both["hausdorff_95"] == both["average_surface_distance"] == 0.0
     for pair in ((predicted, nothing), (nothing, truth)):
         one = segmentation_case(*pair, LABELS, SPACING)["anterior"]
-        assert [one[name] for name in OVERLAPS] == [0.0] * 5
+        assert [one[name] for name in SHARES] == [0.0] * 5
         assert one["hausdorff_95"] == one["average_surface_distance"] == pytest.approx(diagonal)
     assert segmentation_case(nothing, truth, LABELS, SPACING)["anterior"]["volume_error"] == pytest.approx(-0.16)
 
@@ -88,7 +88,7 @@ def test_a_failure_is_the_worst_even_where_the_structure_is_absent():
     truth = _boxes()[1]
     rows = segmentation_failure(LABELS, SHAPE, SPACING, truth)
     for row in rows.values():
-        assert [row[name] for name in OVERLAPS] == [0.0] * 5
+        assert [row[name] for name in SHARES] == [0.0] * 5
         assert row["hausdorff_95"] == pytest.approx(image_diagonal(SHAPE, SPACING))
     assert rows["anterior"]["volume_error"] == pytest.approx(-0.16)
     assert math.isnan(segmentation_failure(LABELS, SHAPE, SPACING)["anterior"]["true_volume"])

@@ -125,6 +125,12 @@ def test_a_few_slices_are_no_volume():
     assert (made.sample.across, made.sample.beside) == (2, 1)
 
 
+def test_the_network_that_the_study_names_says_what_a_sample_is():
+    thin = {"shape": (200, 200, 5), "spacing": (1.0, 1.0, 8.0)}
+    assert plan(**thin, network="segresnet3d").study.sample.across is None
+    assert plan(network="deeplabv3plus2d").study.sample.across == 2
+
+
 def test_a_processor_with_bfloat16_uses_it_unless_the_study_says_otherwise():
     fast = replace(MACHINE, bfloat16=True)
     assert plan(machine=fast).study.train.precision == "bfloat16"

@@ -304,7 +304,11 @@ from voxtempo.prepare.step import Step
 class Slow(Step):
     name = "slow"
     def apply(self, scan, decision):
-        time.sleep(0.4)
+        # Two cases pass; the others wait to be allowed, so that the process can be stopped in the middle for certain.
+        if len(list(root.glob("turn*"))) >= 2:
+            while not (root / "go").exists():
+                time.sleep(0.01)
+        (root / f"turn{time.time_ns()}").touch()
         return scan
 
 root = Path(sys.argv[1])
@@ -321,6 +325,7 @@ def test_a_killed_run_loses_nothing_that_was_done(cases, tmp_path, how):
     assert process.stdout.readline().strip() == "2"
     process.send_signal(how)
     assert process.wait() != 0
+    (tmp_path / "data" / "go").touch()
     second = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert second == ["2", "3", "4"]  # two were there, two were made
 

@@ -40,7 +40,7 @@ def plan_sample(study: Study, foreseen: Foreseen, limits: Limits, cost: Cost, re
     wanted = study.sample.dimensions if study.sample is not None else None
     if study.task != "segment":
         return _whole_or_slices(foreseen, wanted, reasons)
-    return _patches(foreseen, wanted, limits, cost, reasons)
+    return _patches(foreseen, wanted, study.network.name, limits, cost, reasons)
 
 
 def _windows(study: Study, foreseen: Foreseen, reasons: list[str]) -> Sample:
@@ -57,16 +57,20 @@ def _whole_or_slices(foreseen: Foreseen, wanted: str | None, reasons: list[str])
     axis = "xyz"[flat_axis(foreseen)]
     neighbours = NEIGHBOURS if wanted == "2.5d" else 0
     beside = f", each with {neighbours} neighbour on either side" if neighbours else ""
-    reasons.append(f"sample: slices across {axis}, along which voxels are longest{beside}, as 'sample: {wanted}' asks")
+    reasons.append(f"sample: slices {_across(foreseen)}{beside}, as 'sample: {wanted}' asks")
     return Sample(slices=Slices(axis=axis, neighbours=neighbours))
 
 
-def _patches(foreseen: Foreseen, wanted: str | None, limits: Limits, cost: Cost, reasons: list[str]) -> Sample:
+def _patches(
+    foreseen: Foreseen, wanted: str | None, network: str | None, limits: Limits, cost: Cost, reasons: list[str]
+) -> Sample:
     dimensions = wanted or "3d"
     asked = f"as 'sample: {wanted}' asks" if wanted else ""
     if foreseen.flat:
         dimensions, asked = "2d", "since every scan is one slice"
-    elif wanted is None and foreseen.median[flat_axis(foreseen)] < FEW_SLICES:
+    elif wanted is None and network is not None and network.endswith("2d"):
+        dimensions, asked = "2d", f"which {network} takes"
+    elif wanted is None and network is None and foreseen.median[flat_axis(foreseen)] < FEW_SLICES:
         few = foreseen.median[flat_axis(foreseen)]
         dimensions, asked = "2.5d", f"since {few} slices are too few for convolutions in 3D"
     flat = None if dimensions == "3d" else flat_axis(foreseen)
@@ -82,7 +86,7 @@ def _patches(foreseen: Foreseen, wanted: str | None, limits: Limits, cost: Cost,
     box = plan_patch(foreseen.median, foreseen.median_spacing, fits, flat)
     why = [asked] if asked else []
     if flat is not None and not foreseen.flat:
-        why.append(f"across {'xyz'[flat]}, along which voxels are longest")
+        why.append(_across(foreseen))
     if neighbours:
         why.append(f"each with {neighbours} neighbour on either side as channels")
     held = all(p >= n for p, n in zip(box, foreseen.median, strict=True) if p > 1)
@@ -97,6 +101,14 @@ def _patches(foreseen: Foreseen, wanted: str | None, limits: Limits, cost: Cost,
         why.append(f"the smallest there are; {limits.words()} are too little even for these")
     reasons.append(f"sample: patches of {by(box)} ({dimensions}), {', '.join(why)}")
     return sample(box)
+
+
+def _across(foreseen: Foreseen) -> str:
+    """Return the axis of the slices in words, and why, where the voxels' size says it."""
+    name = "xyz"[flat_axis(foreseen)]
+    spacing = foreseen.median_spacing
+    longest = max(spacing) > 1.01 * min(spacing)
+    return f"across {name}, along which voxels are longest" if longest else f"across {name}"
 
 
 def flat_axis(foreseen: Foreseen) -> int:
