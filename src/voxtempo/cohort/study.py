@@ -81,6 +81,8 @@ class Study(Section):
             raise ValueError("'evaluate.mirror: auto' chooses by the Dice of label maps; say 'always' or 'none'")
         if self.evaluate.mirror not in (None, "none") and window is not None:
             raise ValueError("'evaluate.mirror' is for slices and volumes: function has a side")
+        if self.evaluate.tolerance is not None and self.task != "segment":
+            raise ValueError("'evaluate.tolerance' is for surfaces of label maps ('task: segment')")
         if self.evaluate.postprocess != "none" and self.task != "segment":
             raise ValueError("'evaluate.postprocess' is for label maps ('task: segment')")
         if self.evaluate.windows == "vote" and self.task != "classify":

@@ -124,7 +124,9 @@ def _segment(
         answer.probabilities, prepared.image.geometry, prepared.native, task, case.id, predictor.operations
     )
     truth = read_scan(case.mask, kind="label").volume()
-    figures = judge_structures(labels.volume(), truth, task, prepared.native.spacing)
+    figures = judge_structures(
+        labels.volume(), truth, task, prepared.native.spacing, predictor.study.evaluate.tolerance
+    )
     if look is not None:
         look(case, answer, labels)
     return Judged((_row(case.id, case, role, str(case.mask)) | _flat(figures),), (figures,))

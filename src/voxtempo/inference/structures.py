@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -23,14 +23,22 @@ def without_ignored(predicted: Labels, truth: Labels, task: SegmentTask) -> tupl
     return predicted * kept, truth * kept
 
 
-def judge_structures(predicted: Labels, truth: Labels, task: SegmentTask, spacing: Sequence[float]) -> Figures:
-    """Return the figures of every structure of a case, see ``assess.segmentation_case``."""
+def judge_structures(
+    predicted: Labels,
+    truth: Labels,
+    task: SegmentTask,
+    spacing: Sequence[float],
+    tolerance: float | Mapping[str, float] | None = None,
+) -> Figures:
+    """Return the figures of every structure of a case, see ``assess.segmentation_case``; ``tolerance`` in mm."""
     predicted, truth = without_ignored(predicted, truth, task)
     alone = {values[0]: name for name, values in task.structures.items() if len(values) == 1}
-    figures = segmentation_case(predicted, truth, alone, spacing)
+    figures = segmentation_case(predicted, truth, alone, spacing, tolerance=tolerance)
     for name, values in task.structures.items():
         if len(values) > 1:
-            figures |= segmentation_case(among(predicted, values), among(truth, values), {1: name}, spacing)
+            figures |= segmentation_case(
+                among(predicted, values), among(truth, values), {1: name}, spacing, tolerance=tolerance
+            )
     return {name: figures[name] for name in task.structures}
 
 

@@ -37,10 +37,21 @@ def check_choices(study: Study, cohort: Cohort) -> tuple[Problem, ...]:
     if cohort.ignore is not None and isinstance(options, dict) and options.get("ignore") is not None:
         message = "'cohort.target.ignore' says already what counts nowhere; remove 'ignore' from the loss."
         problems.append(Problem("error", "train.loss", message))
+    problems += _tolerance(study, cohort)
     names = [*cohort.classes, *cohort.labels.values()]
     series = study.sample is not None and study.sample.window is not None
     problems += _tried("augment", lambda: build_transforms(study.augment, task=study.task, series=series, names=names))
     return tuple(problems)
+
+
+def _tolerance(study: Study, cohort: Cohort) -> Iterator[Problem]:
+    """Yield a tolerance of the surface Dice for a structure that there is not."""
+    given = study.evaluate.tolerance
+    known = [*cohort.labels.values(), *(study.cohort.target.regions or {})]
+    for name in given if isinstance(given, dict) else ():
+        if name not in known:
+            message = f"there is no label or region '{name}'. {did_you_mean(name, known)}"
+            yield Problem("error", "evaluate.tolerance", message)
 
 
 def check_fit(study: Study, cohort: Cohort, geometry: GeometryReport) -> tuple[Problem, ...]:

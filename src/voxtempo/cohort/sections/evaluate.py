@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,11 @@ class Evaluate(Section):
     intervals: int = Field(default=2000, ge=100, description="bootstrap resamples of subjects")
     subgroups: list[str] = Field(default_factory=list, description="columns to report separately")
     overlap: float = Field(default=0.5, ge=0, lt=1, description="overlap of patches when a whole scan is predicted")
+    tolerance: Annotated[float, Field(gt=0)] | dict[str, Annotated[float, Field(gt=0)]] | None = Field(
+        default=None,
+        description="mm by which a surface may be off for the surface Dice, one for all labels and regions or by name "
+        "(default: 1 mm, or the shortest side of a larger voxel)",
+    )
     mirror: Literal["none", "auto", "always"] | None = Field(
         default=None,
         description="whether the network also sees each sample in the mirror (left and right exchanged) and the answers are "
