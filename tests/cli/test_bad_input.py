@@ -153,7 +153,7 @@ def test_settings_that_cannot_be_read(setting: str, telling: str, studies: dict[
     [
         ("spheres", "network.name=unet3", "There is no network called 'unet3'. Did you mean 'unet3d'?"),
         ("spheres", "network=cnn_lstm", "'cnn_lstm' cannot segment: it can classify, regress"),
-        ("spheres", "network=unet2d", "'unet2d' takes slices, but this study's samples are volumes"),
+        ("spheres", "sample=2d", "'unet3d' takes volumes, but this study's samples are slices"),
         ("spheres", "network={name: unet3d, widht: 3}", "no option 'widht'. Did you mean 'width'?"),
         ("spheres", "network={name: unet3d, width: wide}", "option 'width' is 'wide', which does not fit its type"),
         ("disks", "network={widths: wide}", "option 'widths' is 'wide', which does not fit its type"),

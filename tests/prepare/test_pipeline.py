@@ -293,7 +293,7 @@ def test_storage_keeps_small_changes_on_a_large_mean(tmp_path):
 
 
 SLOW = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from voxtempo.cohort import Case
 from voxtempo.prepare import build_steps, prepare_cohort
@@ -311,6 +311,7 @@ class Slow(Step):
         (root / f"turn{time.time_ns()}").touch()
         return scan
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background inherit that it is ignored
 root = Path(sys.argv[1])
 cases = [Case(f"case{i}", f"case{i}", {"mr": root / f"case{i}_mr.nii.gz"}) for i in range(4)]
 prepare_cohort(cases, (Slow(),), progress=lambda done, n, name: print(done, flush=True))
