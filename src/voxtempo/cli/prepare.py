@@ -38,7 +38,9 @@ def run(args: argparse.Namespace) -> int:
     cohort = build_cohort(study)
     geometry = check_geometry(cohort, workers)
     refuse_errors(geometry.problems)
-    plan = plan_study(study, cohort, geometry, take_fingerprint(cohort, geometry, workers))
+    # Voxels decide about steps only where the study names none.
+    seen = take_fingerprint(cohort, geometry, workers, headers_only=study.prepare is not None)
+    plan = plan_study(study, cohort, geometry, seen)
     steps = build_steps(plan.study.prepare or [])
     print(f"{study.name}: {len(cohort)} cases, steps: {', '.join(step.name for step in steps) or 'none'}")
     begin = time.perf_counter()

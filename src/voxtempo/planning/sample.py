@@ -90,10 +90,9 @@ def _patches(
     if neighbours:
         why.append(f"each with {neighbours} neighbour on either side as channels")
     held = all(p >= n for p, n in zip(box, foreseen.median, strict=True) if p > 1)
-    memory, minutes = cost(sample(box))
     if held:
         why.append("which hold the median scan" if flat is None else "which hold the median slice")
-    elif memory <= limits.memory and minutes <= limits.minutes:
+    elif fits(box):
         why.append(
             f"the largest of equal sides in mm that {limits.words()} allow (the median scan has {by(foreseen.median)})"
         )
