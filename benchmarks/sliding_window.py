@@ -62,6 +62,7 @@ def measure(threads: int) -> None:
     """Print the rows of one number of threads, in a process that has no more."""
     from voxtempo.cohort import Study
     from voxtempo.feed import FeedCase, Voxels
+    from voxtempo.inference.network import Network
     from voxtempo.inference.predictor import Predictor
     from voxtempo.inference.stitching import gaussian_importance
     from voxtempo.learning.recipe import Recipe
@@ -83,7 +84,7 @@ def measure(threads: int) -> None:
         }
     )
     timed = Timed(model)
-    predictor = Predictor([timed], [recipe], study)
+    predictor = Predictor([Network(timed, recipe)], study)
     image = rng.standard_normal((1, *SHAPE, 1), dtype=np.float32)
     case = FeedCase("v", Voxels(image), (1.0, 1.0, 1.0))
     count = len(predictor.sampler(case).cover(case))

@@ -48,6 +48,15 @@ class Registry(Generic[Entry]):
 
         return decorate
 
+    def named(self, name: str) -> Callable[[Member], Member]:
+        """Return a decorator that registers a class and gives it the name as its attribute ``name``."""
+
+        def decorate(member: Member) -> Member:
+            member.name = name  # type: ignore[attr-defined]
+            return self.register(name)(member)
+
+        return decorate
+
     def _load(self) -> None:
         if self._loaded:
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
+from statsmodels.stats.proportion import proportion_confint
 
 from voxtempo.assess.calibration import (
     MOST_BINS,
@@ -54,6 +55,9 @@ def test_the_diagram_is_that_of_scikit_learn():
     assert [b["cases"] for b in bins] == [10] * 15
     np.testing.assert_allclose([b["frequency"].value for b in bins], frequency)
     np.testing.assert_allclose([b["confidence"] for b in bins], told)
+    for each in bins:
+        low, high = proportion_confint(round(10 * each["frequency"].value), 10, method="wilson")
+        assert (each["frequency"].low, each["frequency"].high) == pytest.approx((low, high), abs=1e-9)
 
 
 def test_what_chance_adds_is_taken_off():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from voxtempo.assess import as_json, classification_metrics, mean_figures, segmentation_metrics
+from voxtempo.assess import as_json, classification_metrics, mean_figures, segmentation_case, segmentation_metrics
 from voxtempo.assess.drop import drops
 from voxtempo.assess.figure import Figure
 from voxtempo.assess.independent import difference_of
@@ -59,6 +59,19 @@ def test_labels_have_drops_of_their_own():
     assert {name: round(figure.value, 9) for name, figure in found["dice"].items()} == {"a": 0.4, "b": 0.0, "mean": 0.2}
     assert found["hausdorff_95"]["a"].value == 5.0
     assert not {"volume", "true_volume", "volume_error", "cases"} & set(found)
+
+
+def test_lesions_have_drops_too():
+    truth = np.zeros((10, 10, 4), np.uint8)
+    truth[1:3, 1:3, 1:3] = truth[6:8, 6:8, 1:3] = 1
+    half = np.where(np.arange(10)[:, None, None] < 5, truth, 0)
+    cases = [[segmentation_case(told, truth, {1: "a"}, (1, 1, 1))] for told in (truth, half)]
+    names = [str(i) for i in range(6)]
+    inside, outside = (segmentation_metrics(case * 6, names, 100) for case in cases)
+    found = drops(inside, outside)
+    assert found["lesion_sensitivity"]["a"].value == pytest.approx(0.5)
+    assert found["false_lesions"]["mean"].value == 0
+    assert not {"volume_lower_limit", "volume_upper_limit"} & set(found)
 
 
 def test_what_is_undefined_stays_so():

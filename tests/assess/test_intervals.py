@@ -89,31 +89,43 @@ def test_the_jackknife_of_cluster_means_is_the_t_interval_of_the_subjects():
     )
 
 
-def _reciprocal(x):
-    return -1 / x
-
-
-@pytest.mark.parametrize("scale", ["share", "coefficient", "size", "spread", "skill"])
+@pytest.mark.parametrize("scale", ["share", "coefficient", "correlation", "size", "spread", "skill"])
 def test_on_every_scale_the_interval_is_the_t_interval_there(scale):
     there, back = {
         "share": (special.logit, special.expit),
         "coefficient": (np.arctanh, np.tanh),
-        "size": (np.log, np.exp),
-        "spread": (_reciprocal, _reciprocal),
+        "correlation": (lambda x: np.tan(np.arcsin(x)), lambda x: np.sin(np.arctan(x))),
+        "size": (lambda x: -(x**-0.5), lambda x: x**-2),
+        "spread": (lambda x: -(x**-2), lambda x: (-x) ** -0.5),
         "skill": (lambda x: -np.log(1 - x), lambda x: 1 - np.exp(-x)),
     }[scale]
     left_out = 0.6 + 0.02 * np.random.default_rng(0).normal(size=20)
-    error = np.sqrt(19 / 20 * ((left_out - left_out.mean()) ** 2).sum())
-    slope = (there(0.6 + 1e-6) - there(0.6 - 1e-6)) / 2e-6
-    reach = stats.t.ppf(0.975, 19) * error * slope
+    moved = there(left_out)
+    reach = stats.t.ppf(0.975, 19) * np.sqrt(19 / 20 * ((moved - moved.mean()) ** 2).sum())
     expected = back(there(0.6) - reach), back(there(0.6) + reach)
     assert jackknife_interval(0.6, left_out, scale) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("scale", ["size", "spread"])
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_the_unit_of_an_error_does_not_matter(scale, unit):
+    left_out = 0.6 + 0.02 * np.random.default_rng(0).normal(size=20)
+    ends = jackknife_interval(0.6, left_out, scale)
+    assert jackknife_interval(0.6 * unit, left_out * unit, scale) == pytest.approx([end * unit for end in ends])
+
+
+def test_where_leaving_one_out_reaches_a_bound_the_error_is_taken_to_the_scale():
+    left_out = np.array([1.0, *[0.888] * 9])  # a share of 9 in 10: without the one that is wrong, all are right
+    error = np.sqrt(9 / 10 * ((left_out - left_out.mean()) ** 2).sum())
+    reach = stats.t.ppf(0.975, 9) * error / (0.9 * 0.1)
+    expected = special.expit(special.logit(0.9) - reach), special.expit(special.logit(0.9) + reach)
+    assert jackknife_interval(0.9, left_out, "share") == pytest.approx(expected)
 
 
 def test_intervals_keep_to_their_bounds_and_say_nothing_at_them():
     wild = np.array([0.01, 0.9, 0.99, 0.2])
     assert all(0 <= end <= 1 for end in jackknife_interval(0.99, wild, "share"))
-    assert jackknife_interval(0.5, wild, "spread") == jackknife_interval(0.5, wild, "size")
+    assert jackknife_interval(0.5, wild, "spread") == jackknife_interval(0.5, wild, "size")  # neither has an end above
     assert jackknife_interval(1.0, np.array([1.0, 0.9]), "share") is None
     assert jackknife_interval(0.5, np.array([0.5, 0.5]), "share") is None
     assert jackknife_interval(0.5, np.array([0.5, np.nan, 0.4]), "share") is None
@@ -155,6 +167,21 @@ def test_any_metric_of_indices_equals_the_weighted_way():
     by_index = bootstrap(lambda cases: float(values[cases].mean()), subjects, 400, 9)
     assert by_index.value == pytest.approx(by_weights.value)
     assert (by_index.low, by_index.high) == pytest.approx((by_weights.low, by_weights.high))
+
+
+@pytest.mark.parametrize("method", ["auto", "bca"])
+def test_columns_together_have_the_figures_of_each_alone(method):
+    rng = np.random.default_rng(6)
+    subjects = np.repeat(np.arange(12), 2)
+    columns = {("dice", "a"): rng.beta(8, 2, 24), "mae": rng.exponential(size=24), ("dice", "b"): rng.beta(9, 1, 24),
+               "bias": rng.normal(size=24), "own": rng.normal(size=24), ("iou", "a"): np.ones(24)}  # fmt: skip
+    together = mean_figures(columns, subjects, 200, 3, method=method)
+    assert list(together) == list(columns)
+    for name, column in columns.items():
+        alone = mean_figures({name: column}, subjects, 200, 3, method=method)[name]
+        assert together[name].method == alone.method
+        for one, other in zip(vars(together[name]).values(), vars(alone).values(), strict=True):
+            assert one == (pytest.approx(other, rel=1e-12) if isinstance(other, float) else other)
 
 
 def test_clusters_make_the_interval_wider_than_single_cases_would():
@@ -200,6 +227,15 @@ def test_a_metric_that_refuses_a_resample_is_undefined_there():
     figure = bootstrap(refuses, np.arange(6), 400)
     assert figure.low is not None
     assert figure.value == 2.5
+
+
+@pytest.mark.parametrize(("people", "cases", "marked"), [(4, 10, True), (19, 2, True), (20, 2, False)])
+def test_an_interval_of_few_subjects_or_of_cases_is_marked(people, cases, marked):
+    values = np.random.default_rng(0).normal(size=people * cases)
+    figure = mean_figures({"m": values}, np.repeat(np.arange(people), cases))["m"]
+    assert figure.approximate is marked
+    assert figure.as_json().get("approximate", False) is marked
+    assert not Figure(0.5, None, None, 4, "cases").approximate
 
 
 def test_seed_decides_the_interval():

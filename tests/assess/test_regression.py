@@ -33,7 +33,7 @@ def test_intervals_equal_those_of_any_metric_by_index():
     ours = regression_metrics(predicted, truth, subjects, 300, 7)
     r2 = bootstrap(lambda i: reference.r2_score(truth[i], predicted[i]), subjects, method="jackknife", scale="skill")
     correlation = bootstrap(
-        lambda i: np.corrcoef(truth[i], predicted[i])[0, 1], subjects, method="jackknife", scale="coefficient"
+        lambda i: np.corrcoef(truth[i], predicted[i])[0, 1], subjects, method="jackknife", scale="correlation"
     )
     assert (ours["r2"].low, ours["r2"].high) == pytest.approx((r2.low, r2.high))
     assert (ours["correlation"].low, ours["correlation"].high) == pytest.approx((correlation.low, correlation.high))

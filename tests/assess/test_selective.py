@@ -38,6 +38,8 @@ def test_the_best_order_has_no_excess_and_the_worst_has_the_most():
 def test_wrong_cases_are_told_as_scikit_learn_has_it():
     wrong = ERROR > 1
     assert judged(TOLD, wrong.astype(float), wrong)["error_auroc"].value == pytest.approx(roc_auc_score(wrong, TOLD))
+    assert judged(TOLD, wrong.astype(float), wrong)["error_auroc"].method == "delong"
+    assert judged(TOLD, np.zeros_like(ERROR), np.zeros_like(wrong))["error_auroc"].value is None
     assert "error_auroc" not in judged(TOLD, ERROR)
 
 

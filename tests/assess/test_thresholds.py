@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
+from statsmodels.stats.proportion import proportion_confint
 
 from voxtempo.assess import (
     as_json,
@@ -166,3 +167,12 @@ def test_limits_of_the_decision_curve():
     assert [f.value for f in everybody.model] == pytest.approx([f.value for f in everybody.treat_all])
     failed = decision_curve(np.full(50, np.nan), positive, np.arange(50), (0.5,), FEW)
     assert failed.model[0].value == pytest.approx(-0.6)  # every healthy person is treated, and no other
+
+
+def test_acting_on_everybody_is_as_uncertain_as_the_share_of_positives():
+    positive = np.arange(40) < 12
+    curve = decision_curve(np.linspace(1, 0, 40), positive, np.arange(40), (0.2, 0.5), 50)
+    ends = np.array(proportion_confint(12, 40, method="wilson"))
+    for figure, odds in zip(curve.treat_all, (0.25, 1.0), strict=True):
+        assert figure.value == pytest.approx(0.3 - odds * 0.7)
+        assert (figure.low, figure.high) == pytest.approx(ends - odds * (1 - ends))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +14,7 @@ import pytest
 from voxtempo.cohort import (
     Case,
     Cohort,
+    Split,
     build_cohort,
     cache_root,
     duplicate_problems,
@@ -26,6 +26,8 @@ from voxtempo.cohort import (
 from voxtempo.cohort import images as module
 from voxtempo.cohort.duplicates import DuplicateReport
 from voxtempo.cohort.images import look_at_image
+from voxtempo.cohort.leakage.known import cohort_to_split
+from voxtempo.cohort.leakage.similar import Likeness
 
 Save = Callable[[Path, np.ndarray], Path]
 
@@ -92,6 +94,28 @@ def test_problems_name_the_cases(pictures: Cohort):
     assert "a = b" in problems[1].message
 
 
+@pytest.mark.parametrize(
+    ("split", "known_leaks", "kept"),
+    [
+        (Split(), True, True),
+        (Split(column="my_split"), False, True),
+        (Split(column="my_split"), True, False),
+        (Split(by="case"), True, False),
+    ],
+)
+def test_copies_are_said_to_stay_together_only_where_they_do(pictures: Cohort, split, known_leaks, kept):
+    report = find_duplicates(pictures)
+    near = Likeness("a", "b", 0.99, "mirrored")
+    report = replace(report, near=(("a", "b"),), likenesses=(near,))
+    told = [
+        p.message for p in duplicate_problems(pictures, report, split, known_leaks=known_leaks) if "; each" in p.message
+    ]
+    assert len(told) == 2
+    assert [("is kept on one side of every split" in message) for message in told] == [kept] * 2
+    cut = cohort_to_split(join_duplicates(pictures, report), split, known_leaks)
+    assert (cut["a"].group == cut["b"].group) is kept
+
+
 def test_a_second_look_decodes_only_what_changed(pictures: Cohort, monkeypatch: pytest.MonkeyPatch, save_png: Save):
     first = find_duplicates(pictures)
     looked: list[Path] = []
@@ -107,10 +131,12 @@ def test_a_second_look_decodes_only_what_changed(pictures: Cohort, monkeypatch: 
     os.utime(changed, ns=(1, 1))
     assert find_duplicates(pictures).groups == (("c", "d"),)
     assert looked == [changed]
-    (store,) = (cache_root() / "hashes").iterdir()
+    (store,) = (cache_root() / "facts" / "images-2").iterdir()
+    whole = store.read_bytes()
     store.write_text("{broken", encoding="utf-8")
     assert find_duplicates(pictures).groups == (("c", "d"),)
-    assert len(json.loads(store.read_text(encoding="utf-8"))) == 7
+    assert len(looked) == 8
+    assert store.read_bytes() == whole
 
 
 def test_unreadable_images_are_collected(pictures: Cohort):

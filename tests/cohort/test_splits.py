@@ -148,6 +148,30 @@ def test_one_value_of_a_column_at_a_time():
     assert {len(fold.train) + len(fold.validation) for fold in folds} == {22}
 
 
+def test_only_some_values_of_a_column_are_tested_and_the_others_train():
+    cohort = cohort_of([2] * 12, None, part=[["Training", "Testing", "3"][min(i // 6, 2) + (i > 9)] for i in range(12)])
+    every = {fold.name: fold for fold in make_folds(cohort, Split(column="part"))}
+    for values in (["Testing"], ["Testing", "3"], [3]):
+        folds = make_folds(cohort, Split(column="part", only=values))
+        assert [fold.index for fold in folds] == list(range(len(values)))
+        assert {fold.name for fold in folds} == {f"part={value}" for value in values}
+        for fold in folds:
+            assert fold.test == every[fold.name].test
+            rest = {*every[fold.name].train, *every[fold.name].validation}
+            assert {*fold.train, *fold.validation} == rest
+            assert fold.validation
+
+
+def test_values_to_test_on_must_exist_and_need_a_column():
+    cohort = cohort_of([1] * 8, None, part=["Training", "Testing"] * 4)
+    with pytest.raises(CohortError, match=r"split.only: no case has 'testing' in 'part'.*'Testing'"):
+        make_folds(cohort, Split(column="part", only=["testing"]))
+    with pytest.raises(ValueError, match="give 'column' with it"):
+        Split(only=["Testing"])
+    with pytest.raises(ValueError, match="at least 1 item"):
+        Split(column="part", only=[])
+
+
 def test_a_column_that_cuts_subjects_is_refused():
     cases = tuple(Case(f"c{i}", "one", {}, None, row={"run": str(i)}) for i in range(4))
     with pytest.raises(LeakageError, match=r"1 subjects on both sides: one.*cohort.subject: run"):

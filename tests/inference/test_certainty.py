@@ -15,6 +15,7 @@ from voxtempo.inference import Judged
 from voxtempo.inference.calibration import NEUTRAL, Calibration, fit_calibration, restore
 from voxtempo.inference.certainty import map_certainty
 from voxtempo.inference.judge import answer_columns, told_again
+from voxtempo.inference.network import Network
 from voxtempo.inference.outer_masks import LIMITS, Misses, Outer, promise_masks
 from voxtempo.inference.predictor import Predictor
 from voxtempo.inference.promise import Promise, promise_sets, with_sets
@@ -39,10 +40,10 @@ class Fixed:
         return np.tile(self.logits, (len(images), 1))
 
 
-def asked(models, task, kind="volume", sample=None, **more) -> Predictor:
+def asked(models, task, kind="volume", sample=None, calibrations=()) -> Predictor:
     recipe = Recipe("x", {}, (4, 4, 4, 1), kind, task.as_json())
     own = study(task.name, sample or {"volume": "whole"})
-    return Predictor(models, [recipe] * len(models), own, **more)
+    return Predictor([Network(model, recipe) for model in models], own).with_calibrations(calibrations)
 
 
 def case(data=None) -> FeedCase:

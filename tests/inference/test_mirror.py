@@ -13,6 +13,7 @@ from voxtempo.cohort.case import Cohort
 from voxtempo.cohort.study import Sample, Slices
 from voxtempo.errors import RunError
 from voxtempo.feed import FeedCase, Voxels
+from voxtempo.inference.network import Network
 from voxtempo.inference.predictor import Predictor
 from voxtempo.inference.run import MIRROR, mirror_in
 from voxtempo.learning.mirroring import true_mirrors
@@ -42,7 +43,7 @@ class First:
 
 def predictor(model, task, mirror) -> Predictor:
     recipe = Recipe("x", {}, IMAGE.shape[1:], "volume", task.as_json())
-    return Predictor([model], [recipe], study(task.name, {"volume": "whole"}), mirror=mirror)
+    return Predictor([Network(model, recipe)], study(task.name, {"volume": "whole"}), mirror=mirror)
 
 
 def test_label_maps_are_averaged_in_place():

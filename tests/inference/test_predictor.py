@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from voxtempo.cohort import Study
 from voxtempo.feed import FeedCase, FeedEvent, Voxels
 from voxtempo.inference.native import native_label_map
+from voxtempo.inference.network import Network
 from voxtempo.inference.predictor import Predictor
 from voxtempo.inference.stitching import gaussian_importance
 from voxtempo.learning.recipe import Recipe
@@ -53,7 +54,7 @@ def study(task: str, sample: dict, **more) -> Study:
 
 def predictor(models, task, kind, shape, sample) -> Predictor:
     recipe = Recipe("x", {}, shape, kind, task.as_json())
-    return Predictor(models, [recipe] * len(models), study(task.name, sample))
+    return Predictor([Network(model, recipe) for model in models], study(task.name, sample))
 
 
 @settings(max_examples=20, deadline=None)
@@ -88,7 +89,7 @@ def test_an_ensemble_averages_probabilities():
 
 def test_every_member_of_a_regression_ensemble_uses_its_own_unit():
     recipes = [Recipe("x", {}, (2, 2, 2, 1), "volume", RegressTask(m, d).as_json()) for m, d in ((10, 1), (20, 2))]
-    made = Predictor([MeanSignal(1)] * 2, recipes, study("regress", {"volume": "whole"}))
+    made = Predictor([Network(MeanSignal(1), each) for each in recipes], study("regress", {"volume": "whole"}))
     answer = made.answer(FeedCase("c", Voxels(np.ones((1, 2, 2, 2, 1), np.float32)), (1, 1, 1)))
     assert answer.units["c"].tolist() == [pytest.approx((11 + 22) / 2)]
 
@@ -106,7 +107,7 @@ def test_windows_are_averaged_to_the_series_and_events_stay_apart():
         {**study("classify", {"volume": "whole"}).model_dump(), "sample": sample,
          "cohort": {"table": "t", "scans": {"a": "a"}, "target": {"events": "e", "column": "y"}}}
     )  # fmt: skip
-    made = Predictor([MeanSignal(2)], [Recipe("x", {}, (6, 2, 2, 1, 1), "series", task.as_json())], own)
+    made = Predictor([Network(MeanSignal(2), Recipe("x", {}, (6, 2, 2, 1, 1), "series", task.as_json()))], own)
     answer = made.answer(FeedCase("c", Voxels(series), (1, 1, 1), events=events, repetition_time=2.0))
     assert list(answer.units) == ["c@0s", "c@12s"]
     assert answer.units["c@12s"][1] > 0.9

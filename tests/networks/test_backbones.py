@@ -405,7 +405,7 @@ def test_a_run_starts_from_the_file_and_predicts_without_it(tmp_path: Path) -> N
     train_study(asked, tmp_path / "run", cache=tmp_path / "cache")  # goes on from the checkpoint
     run = Run(tmp_path / "run")
     assert Recipe.loads(tmp_path / "run" / "network.json").options["weights"] == str(file)
-    restored = values(run.predictor.models[0].get_layer("backbone"))
+    restored = values(run.predictor.networks[0].model.get_layer("backbone"))
     for found, expected in zip(restored, values(source.get_layer("backbone")), strict=True):
         np.testing.assert_array_equal(found, expected)
     with (tmp_path / "run" / "split.csv").open(encoding="utf-8") as rows:

@@ -26,7 +26,7 @@ from voxtempo.assess import (
     segmentation_metrics,
     subgroup_metrics,
 )
-from voxtempo.inference.judge import Judged
+from voxtempo.inference.judged import Judged
 from voxtempo.inference.subgroups import gaps_of
 from voxtempo.learning.tasks import ClassifyTask, LearningTask, RegressTask, SegmentTask
 

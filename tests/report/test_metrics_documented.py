@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
-from documented import undocumented
+from documented import BAND, undocumented
 
 from voxtempo.assess import segmentation_case
 from voxtempo.cohort.case import Case, Cohort
 from voxtempo.inference import Judged
 from voxtempo.inference.promise import Promise
 from voxtempo.learning.tasks import ClassifyTask, LearningTask, RegressTask, SegmentTask
+from voxtempo.metrics import METRICS, criterion_of
 from voxtempo.workflow.judging import judgement
 from voxtempo.workflow.records import METRICS_VERSION, write_metrics
 
@@ -24,6 +27,9 @@ TASKS = {
     "regress": RegressTask(50.0, 10.0),
     "segment": SegmentTask({1: "ball", 2: "core"}),
 }
+SIZES = {"two classes": "set_size", "five classes": "set_size", "regress": "interval_width", "segment": "outer_volume"}
+OTHERS = {"by", "class", "frequency", "model", "treat_all"}
+"""What holds figures that are no metrics' own: coverage of each group, bins of a reliability diagram, a decision curve."""
 NAMES = ("left", "right", "a1", "a2", "a3", "a4", "a5", "ball", "core", "scanner", "one", "other", "age")
 
 
@@ -68,6 +74,30 @@ def test_every_key_is_documented(kind, tmp_path: Path):
     metrics = _written(TASKS[kind], tmp_path, "case" if kind == "segment" else "subject")
     assert undocumented(metrics, NAMES) == set()
     assert undocumented({"test": {"of my own making": 1}}, NAMES) == {"of my own making"}
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_every_figure_is_of_a_metric_that_has_an_entry(kind, tmp_path: Path):
+    metrics = _written(TASKS[kind], tmp_path, "case" if kind == "segment" else "subject")
+    found = set(_measured(metrics, ()))
+    assert found - set(METRICS) <= OTHERS
+    assert {SIZES[kind], criterion_of(TASKS[kind].name)} <= found
+    unknown = {"test": {"of my own making": {"left": metrics["test"][criterion_of(TASKS[kind].name)]}}}
+    assert "of my own making" in set(_measured(unknown, ()))
+
+
+def _measured(tree: Any, above: tuple[str, ...]) -> Iterator[str]:
+    """Yield, of every figure at any depth, the key that says what it measures: not its class, label, subgroup or band."""
+    if isinstance(tree, list):
+        for each in tree:
+            yield from _measured(each, above)
+    elif isinstance(tree, dict) and {"value", "low", "high"} <= set(tree):
+        yield next(
+            key for key in reversed(above) if key not in (*NAMES, "mean", "difference") and not BAND.fullmatch(key)
+        )
+    elif isinstance(tree, dict):
+        for key, each in tree.items():
+            yield from _measured(each, (*above, key))
 
 
 @pytest.mark.parametrize("kind", TASKS)

@@ -12,6 +12,7 @@ import pytest
 
 from voxtempo.errors import RunError
 from voxtempo.report import read_run, write_report
+from voxtempo.report.comparison import comparison_page
 from voxtempo.report.verdict import verdict_of
 
 
@@ -227,3 +228,19 @@ def test_names_that_look_like_formulas_or_markup_are_only_names(fresh: Callable[
     assert html.count(r"$\frac{$") > 3
     assert r">$\frac{$ " in html  # in the chart's legend
     assert "{{ 7 * 7 }}" in html
+
+
+def test_all_pages_have_one_head_that_loads_nothing(runs: Callable[[str], Path]):
+    report = write_report(runs("classify")).read_text(encoding="utf-8")
+    tables = {name: [["a"], ["<1>"]] for name in ("ranks", "pairs", "figures")}
+    comparison = comparison_page({"title": "Two <runs>", "sentences": ["one"], "notes": ["n"], **tables})
+    heads = [re.sub(r"<title>.*</title>", "", page[: page.index("<h1>")]) for page in (report, comparison)]
+    assert heads[0].replace("VoxTempo report", "VoxTempo comparison") == heads[1]
+    assert "default-src 'none'" in heads[0]
+    for page in (report, comparison):
+        assert page.count("<!doctype html>") == page.count("<main>") == page.count("</html>") == 1
+        links = set(re.findall(r'<li><a href="#([\w-]+)">', page))
+        assert links
+        assert links <= set(re.findall(r'<section id="([\w-]+)">', page))
+    assert "<title>Two &lt;runs&gt; · VoxTempo</title>" in comparison
+    assert "<td>&lt;1&gt;</td>" in comparison

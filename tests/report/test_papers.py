@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from voxtempo.errors import RunError
 from voxtempo.report import read_run, write_report
 from voxtempo.report.checklist import PARTS, checklist_text
+from voxtempo.report.data_account import division
 from voxtempo.report.markdown import escaped
 from voxtempo.report.model_card import card_text
 
@@ -104,6 +106,18 @@ def test_leaks_are_said_first(fresh: Callable[[str], Path]):
     assert "7 subjects on two sides, 9 of 60 test cases with them (such as &lt;b&gt;a&lt;/b&gt;, b)" in card
     assert "This run leaks" in checklist
     assert "would have been refused" not in checklist
+
+
+@pytest.mark.parametrize(
+    ("split", "words"),
+    [
+        ({"column": "run"}, "One value of the column 'run' is the test at a time, and 0.15 of"),
+        ({"column": "part", "only": ["Testing"]}, "One value of the column 'part' (of Testing) is the test at a time"),
+    ],
+)
+def test_a_division_by_a_column_is_said(fresh: Callable[[str], Path], split, words):
+    run = read_run(fresh("classify"))
+    assert words in division(replace(run, study={**run.study, "split": split}))
 
 
 def test_answers_are_kept(fresh: Callable[[str], Path]):

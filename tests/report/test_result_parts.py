@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from voxtempo.assess import corrected_metrics, decision_curve
-from voxtempo.report.numbers import METRICS, metric_of
+from voxtempo.metrics import METRICS
 from voxtempo.report.result import result_section
 from voxtempo.report.run_files import read_run
 from voxtempo.report.threshold import decision_chart
@@ -101,13 +101,3 @@ def test_lesions_and_volumes_of_every_label(fresh: Callable[[str], Path]):
         for label in labels:
             shown = rows[label][place][0].replace("−", "-")
             assert float(shown) == pytest.approx(metrics[metric][label]["value"], abs=0.006)
-
-
-def test_every_metric_that_is_written_has_a_name(runs: Callable[[str], Path]):
-    for kind in ("classify", "regress", "segment"):
-        metrics = json.loads((runs(kind) / "metrics.json").read_text(encoding="utf-8"))["test"]
-        parts = [metrics, metrics.get("at_threshold", {}), *metrics.get("per_band", {}).values()]
-        for part in parts:
-            for name, figure in part.items():
-                shown = figure if isinstance(figure, dict) and "value" in figure else {}
-                assert not shown or metric_of(name) is METRICS.get(name), name

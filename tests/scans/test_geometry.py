@@ -3,7 +3,7 @@
 import nibabel as nib
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -28,13 +28,33 @@ def grids(draw):
 def test_reoriented_moves_no_voxel(grid, codes):
     turned = grid.reoriented(codes)
     image = nib.Nifti1Image(np.arange(np.prod(grid.shape), dtype=np.int32).reshape(grid.shape), grid.affine)
-    change = nib.orientations.ornt_transform(
-        nib.orientations.io_orientation(grid.affine), nib.orientations.axcodes2ornt(codes)
-    )
-    expected = image.as_reoriented(change)
+    own = nib.orientations.axcodes2ornt(grid.orientation)
+    expected = image.as_reoriented(nib.orientations.ornt_transform(own, nib.orientations.axcodes2ornt(codes)))
     assert turned.orientation == codes
     assert turned.shape == expected.shape
     np.testing.assert_allclose(turned.affine, expected.affine, atol=1e-9)
+
+
+@given(grids())
+def test_orientation_is_that_of_nibabel_where_each_axis_has_a_direction_of_its_own(grid):
+    cosines = np.abs(grid.affine[:3, :3] / np.linalg.norm(grid.affine[:3, :3], axis=0))
+    nearest = np.sort(cosines, axis=0)
+    clear = len(set(cosines.argmax(axis=0))) == 3 and (nearest[2] - nearest[1]).min() > 1e-6
+    assume(clear)
+    expected = "".join(nib.orientations.aff2axcodes(grid.affine))
+    assert [grid.orientation, Geometry((1, 1, 1), np.asfortranarray(grid.affine)).orientation] == [expected] * 2
+
+
+@pytest.mark.parametrize(
+    "angles", [(45, 0, 0), (0, 45, 0), (0, 1, 45), (45, 45, 0), (44, 46, 12), (135, 0, 45), (50, 40, 45)]
+)
+def test_two_tilts_of_almost_45_degrees_leave_directions_that_do_not_depend_on_the_order_of_axes(angles):
+    affine = np.eye(4)
+    affine[:3, :3] = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() * (1.5, 1.5, 8.0)
+    grid = Geometry((4, 5, 6), affine)
+    once = grid.reoriented("RAS")
+    for codes in CODES:
+        np.testing.assert_allclose(grid.reoriented(codes).reoriented("RAS").affine, once.affine, atol=1e-9)
 
 
 @given(grids(), st.tuples(*[st.floats(0.3, 5)] * 3))

@@ -15,7 +15,9 @@ from voxtempo.cohort.sections.evaluate import Evaluate
 from voxtempo.errors import LeakageError, RunError, StudyError
 from voxtempo.inference import Judged
 from voxtempo.inference.decisions import age_bias_in, decided, decision_curve_of, say_class, threshold_in
-from voxtempo.inference.judge import metrics_of
+from voxtempo.inference.figures import metrics_of
+from voxtempo.inference.judged import refuse_rows_of_others
+from voxtempo.learning.cases import event_unit
 from voxtempo.learning.choices import check_choices
 from voxtempo.learning.tasks import ClassifyTask, RegressTask
 from voxtempo.workflow.age_bias import join_age_bias, settle_age_bias
@@ -124,6 +126,16 @@ def test_rows_of_another_side_are_refused(tmp_path):
     with pytest.raises(LeakageError, match="not of the validation side"):
         settle_age_bias(tmp_path, _study(), SIDES.validation, _aged(COUNT, "test"), AGES, Voice())
     assert not list(tmp_path.iterdir())
+
+
+def test_rows_find_their_cases_by_events_and_by_ids_with_an_at_sign():
+    cases = tuple(Case(name, name, {}, group=name) for name in ("run", "left@rest", "other"))
+    validation = sides_of(Cohort(cases), Fold(0, "fold 0", (), ("run", "left@rest"), ("other",))).validation
+    for ids in (["run", "left@rest"], [event_unit("run", 2.5), event_unit("left@rest", 1.0)]):
+        refuse_rows_of_others(validation, Judged(tuple({"id": each} for each in ids)))
+    for stranger in ("other", event_unit("other", 2.5), "left", "rest"):
+        with pytest.raises(LeakageError, match="not of the validation side"):
+            refuse_rows_of_others(validation, Judged(({"id": stranger},)))
 
 
 def test_several_scans_of_a_subject_share_a_threshold(tmp_path):

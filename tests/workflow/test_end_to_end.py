@@ -146,8 +146,8 @@ def test_evaluate_gives_the_same_figures_again(segmented):
 
 def test_an_external_cohort_is_judged_whole_and_one_that_was_trained_on_is_refused(segmented):
     folder, study, _ = segmented
-    other = spheres(folder / "other", count=5, codes="LAI")
-    for i in range(5):  # other people than those of the run
+    other = spheres(folder / "other", count=3, codes="LAI")  # too few to be divided
+    for i in range(3):  # other people than those of the run
         for part in ("images", "labels"):
             (folder / "other" / part / f"s{i}.nii.gz").rename(folder / "other" / part / f"e{i}.nii.gz")
     text = (folder / "other" / "cohort.csv").read_text(encoding="utf-8").replace("s", "e").replace("eubject", "subject")
@@ -155,7 +155,7 @@ def test_an_external_cohort_is_judged_whole_and_one_that_was_trained_on_is_refus
     voxtempo("evaluate", folder / "run", "--on", other, cache=folder / "cache")
     metrics = json.loads((folder / "run" / "external-spheres" / "metrics.json").read_text(encoding="utf-8"))
     assert undocumented(metrics, NAMES) == set()
-    assert metrics["test"]["dice"]["mean"]["n"] == 5
+    assert metrics["test"]["dice"]["mean"]["n"] == 3
     drop = metrics["drop"]["dice"]["mean"]["value"]
     assert drop == pytest.approx(
         metrics["internal"]["dice"]["mean"]["value"] - metrics["test"]["dice"]["mean"]["value"]

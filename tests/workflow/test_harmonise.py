@@ -17,7 +17,7 @@ from voxtempo.harmonise import About
 from voxtempo.report.choices import chosen
 from voxtempo.report.run_files import read_run
 from voxtempo.scans import Geometry, Scan, write_scan
-from voxtempo.workflow.harmonising import harmonise, lenses_in
+from voxtempo.workflow.harmonising import harmonise, lens_in
 from voxtempo.workflow.predict import predict_scans
 from voxtempo.workflow.setup import prepare, set_up
 
@@ -197,7 +197,7 @@ def test_a_site_left_out_is_refused_or_adapted_to_and_the_report_says_so(tmp_pat
     write_study(tmp_path / "run" / "study.yaml", name="out", task="regress")
     said = " ".join(chosen(read_run(tmp_path / "run")))
     assert "adapted to the images, not the truths, of validation and test cases of the new site c (6 scans)" in said
-    (lens,) = lenses_in(tmp_path / "run", 1)
+    lens = lens_in(tmp_path / "run")
     moved = [case.id for case in setup.cohort if seen[case.id].folder != prepared[case.id].folder]
     assert moved == [case.id for case in setup.cohort if case.id not in {each.id for each in sides.test}]
 
@@ -218,7 +218,7 @@ def test_a_site_left_out_is_refused_or_adapted_to_and_the_report_says_so(tmp_pat
     assert json.loads((tmp_path / "run" / "harmonise.json").read_text(encoding="utf-8"))["adapted_to"] == {"b": 9}
     plain = set_up(vt.load_study(path, ["harmonise=[]"]))  # the study is corrected before anything was trained
     assert harmonise(plain, other, prepared, tmp_path / "run") == prepared
-    assert lenses_in(tmp_path / "run", 1) == []
+    assert lens_in(tmp_path / "run") is None
 
 
 def test_check_names_the_confound(tmp_path, monkeypatch, capsys):

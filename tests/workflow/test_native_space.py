@@ -17,6 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from voxtempo.cohort import Study
 from voxtempo.feed import Plane
+from voxtempo.inference.network import Network
 from voxtempo.inference.predictor import Predictor
 from voxtempo.learning.recipe import Recipe, input_kind
 from voxtempo.learning.tasks import SegmentTask
@@ -106,7 +107,9 @@ def run_of(sample: dict, prepare: list, native: Geometry) -> SimpleNamespace:
         box = Plane(chosen.across).turned(box)
     shape = (*(box[:2] if kind == "slice" else box), 2 * chosen.beside + 1)
     task = SegmentTask({VALUE: "shape"})
-    predictor = Predictor([Threshold(chosen.beside)], [Recipe("threshold", {}, shape, kind, task.as_json())], study)
+    predictor = Predictor(
+        [Network(Threshold(chosen.beside), Recipe("threshold", {}, shape, kind, task.as_json()))], study
+    )
     return SimpleNamespace(
         study=study, predictor=predictor, task=task, steps=build_steps(study.prepare), folder=Path("run"), lenses=(),
         refuse_unfinished=lambda: None, refuse_changed_files=lambda: None,

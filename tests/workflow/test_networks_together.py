@@ -59,8 +59,8 @@ def test_what_they_say_is_the_mean_and_is_what_the_fold_was_judged_by(trained):
     assert np.abs(each[0] - each[1]).max() > 0.01
     np.testing.assert_allclose(run.predictor.answer(case).probabilities, np.mean(each, axis=0), atol=2e-3)
     whole = vt.open_run(trained / "run").predictor
-    assert len(whole.models) == 6
-    assert [recipe.seed for recipe in whole.only(2, 2).recipes] == [5, 6]
+    assert len(whole.networks) == 6
+    assert [recipe.seed for recipe in (network.recipe for network in whole.only(2, 2).networks)] == [5, 6]
 
 
 def test_the_record_says_how_each_does_alone_and_the_report_tells(trained):

@@ -96,7 +96,7 @@ class Networks(SimpleNamespace):
         return Networks(**{**vars(self), "calibrations": calibrations})
 
 
-PREDICTOR = Networks(task=CLASSES, models=(0, 1), calibrations=())
+PREDICTOR = Networks(task=CLASSES, networks=(0, 1), calibrations=())
 
 
 def test_a_map_is_fitted_once_and_given_to_every_network(tmp_path):

@@ -51,15 +51,17 @@ def test_trials_are_drawn_without_repetition_and_by_the_seed() -> None:
     assert any(some != candidates(tune.model_copy(update={"trials": 4}), seed) for seed in range(1, 5))
 
 
-@pytest.mark.parametrize("column", [None, "site"])
-def test_inner_folds_hold_every_training_case_once_and_no_outer_test(column: str | None) -> None:
+@pytest.mark.parametrize(("column", "only"), [(None, None), ("site", None), ("site", ["s0"])])
+def test_inner_folds_hold_every_training_case_once_and_no_outer_test(
+    column: str | None, only: list[str] | None
+) -> None:
     cases = tuple(
         Case(f"{p}_{k}", p, {}, target="ab"[number % 2], row={"site": f"s{number % 4}"})
         for number, p in enumerate("abcdefghijkl")
         for k in range(2)
     )
     cohort = Cohort(cases, classes=("a", "b"))
-    split = {"column": column} if column else {"folds": 3}
+    split = {"column": column, "only": only} if column else {"folds": 3}
     study = Study.model_validate({**asked(values={"train.rate": [0.1, 0.2]}, folds=4), "split": split})
     side = [case.id for case in cases if case.row["site"] == "s0"] if column else [case.id for case in cases[:8]]
     rest = [case.id for case in cases if case.id not in side]
@@ -68,7 +70,7 @@ def test_inner_folds_hold_every_training_case_once_and_no_outer_test(column: str
     inner = inner_folds(study, cohort, sides.training, sides.validation)
     tested = [case_id for fold in inner for case_id in fold.test]
     assert sorted(tested) == sorted(rest)
-    assert len(inner) == (3 if column else 4)
+    assert len(inner) == (3 if column and not only else 4)
     for fold in inner:
         assert not {*fold.train, *fold.validation, *fold.test} & set(side)
         sides_of(cohort, fold)  # no subject on two sides

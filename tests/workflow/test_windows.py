@@ -146,7 +146,7 @@ def test_windows_are_joined_by_learned_weights_and_voxels_selected_as_the_study_
     assert run.metrics["test"]["accuracy"]["value"] >= 0.9
     again = vt.open_run(tmp_path / "run")
     assert again.evaluate()["test"]["accuracy"] == pytest.approx(run.metrics["test"]["accuracy"])
-    mask = again.predictor.models[0].get_layer("voxel_selection").mask
+    mask = again.predictor.networks[0].model.get_layer("voxel_selection").mask
     assert float(mask.numpy().sum()) == 24
     prediction = again.predict(tmp_path / "data" / "p0.nii.gz")
     assert sum(prediction.row[f"p_{name}"] for name in ("left", "right", "rest")) == pytest.approx(1, abs=1e-4)

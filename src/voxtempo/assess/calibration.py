@@ -25,6 +25,7 @@ from voxtempo.assess.figure import Figure
 from voxtempo.assess.intervals import check_lengths, weighted_figures
 from voxtempo.assess.percentiles import percentile_interval
 from voxtempo.assess.probability_scores import probability_columns, probability_scores
+from voxtempo.assess.proportions import proportion_figure
 from voxtempo.assess.resampling import Units, Weights, draw_weights, units_of
 
 MOST_BINS = 15
@@ -75,9 +76,7 @@ def calibration_metrics(
         proper = weighted_figures(lambda weights: probability_scores(weights, columns), names, resamples, seed)
         result |= {name: figure for (name, _), figure in proper.items() if name in ("brier", "log_loss")}
     result["bins"] = int(bins[LIKELIEST].max(initial=-1)) + 1
-    result["reliability"] = {
-        labels[name]: reliability(*told[name], bins[name], names, resamples, seed) for name in told
-    }
+    result["reliability"] = {labels[name]: reliability(*told[name], bins[name], names) for name in told}
     return result
 
 
@@ -210,7 +209,7 @@ def _debiased(several: Sequence[_Gaps], units: Units, resamples: int, seed: int)
 
 
 def reliability(
-    confidence: Floats, right: Floats, bins: NDArray[np.intp], subjects: NDArray[Any], resamples: int, seed: int
+    confidence: Floats, right: Floats, bins: NDArray[np.intp], subjects: NDArray[Any]
 ) -> list[dict[str, Any]]:
     """Return the bins of a reliability diagram in rising order.
 
@@ -220,18 +219,13 @@ def reliability(
     right : (n,) 1 where it was so, else 0.
     bins : (n,) from ``equal_mass_bins``.
     subjects : (n,) of the cases.
-    resamples, seed : of the intervals.
     """
-    count = int(bins.max(initial=-1)) + 1
-    member = np.eye(max(count, 1))[bins]
-
-    def shares(weights: Weights) -> dict[int, Floats]:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            share = (weights @ (member * right[:, None])) / (weights @ member)
-        return {i: share[:, i] for i in range(count)}
-
-    found = weighted_figures(shares, subjects, resamples, seed) if count else {}
-    return [
-        {"confidence": float(confidence[bins == i].mean()), "frequency": found[i], "cases": int((bins == i).sum())}
-        for i in range(count)
-    ]
+    units, so = units_of(subjects), np.asarray(right, bool)
+    found = []
+    for i in range(int(bins.max(initial=-1)) + 1):
+        inside = bins == i
+        frequency = proportion_figure(so & inside, inside, units)
+        found.append(
+            {"confidence": float(confidence[inside].mean()), "frequency": frequency, "cases": int(inside.sum())}
+        )
+    return found

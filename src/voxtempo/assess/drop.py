@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from voxtempo.assess.figure import Figure
-from voxtempo.assess.gaps import GOALS
 from voxtempo.assess.independent import difference_of
+from voxtempo.metrics import METRICS, higher_is_better
 
 
 def drops(inside: Mapping[str, Any], outside: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,17 +26,16 @@ def drops(inside: Mapping[str, Any], outside: Mapping[str, Any]) -> dict[str, An
     metric -> figure, or metric -> label -> figure. Metrics that should be 0 are left out.
     """
     found: dict[str, Any] = {}
-    for name, goal in GOALS.items():
-        if goal == "zero" or name not in inside or name not in outside:
+    for name in METRICS:
+        larger = higher_is_better(name)
+        if larger is None or name not in inside or name not in outside:
             continue
         ours, theirs = _figure(inside[name]), _figure(outside[name])
         if ours is not None and theirs is not None:
-            found[name] = _worse(ours, theirs, goal == "larger")
+            found[name] = _worse(ours, theirs, larger)
         elif isinstance(inside[name], Mapping) and isinstance(outside[name], Mapping):
             pairs = {label: (_figure(inside[name].get(label)), _figure(each)) for label, each in outside[name].items()}
-            found[name] = {
-                label: _worse(own, other, goal == "larger") for label, (own, other) in pairs.items() if own and other
-            }
+            found[name] = {label: _worse(own, other, larger) for label, (own, other) in pairs.items() if own and other}
     return found
 
 

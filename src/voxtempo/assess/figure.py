@@ -11,6 +11,9 @@ import numpy as np
 
 Over = Literal["subjects", "cases"]
 
+CLAIMED_FROM = 20
+"""Fewest subjects of whom an interval claims its 95 %; of fewer, too many do not hold it (docs/intervals.md)."""
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -27,6 +30,7 @@ class Figure:
         proportions, a difference of two figures), "delong" (an area under the curve), "noncentral t" (a limit of agreement),
         "max_t" (a difference of subgroups that share subjects); None without an interval.
         docs/intervals.md has how often each holds the truth.
+    claimed_from : fewest units of which the interval claims its 95 %.
     """
 
     value: float | None
@@ -35,13 +39,24 @@ class Figure:
     n: int
     over: Over
     method: str | None = None
+    claimed_from: int = CLAIMED_FROM
+
+    @property
+    def approximate(self) -> bool:
+        """Whether there is an interval that does not claim to hold the truth in 95 % of studies: of cases, or few subjects."""
+        return self.low is not None and (self.over == "cases" or self.n < self.claimed_from)
 
     def as_json(self) -> dict[str, Any]:
         """Return ``{"value", "low", "high", "n", "over", "method"}``; what is undefined is null.
 
-        >>> Figure(0.5, 0.4, 0.6, 96, "cases", "wilson").as_json()
-        {'value': 0.5, 'low': 0.4, 'high': 0.6, 'n': 96, 'over': 'cases', 'method': 'wilson'}
+        An interval that is ``approximate`` has that key too.
+
+        >>> Figure(0.5, 0.4, 0.6, 96, "subjects", "wilson").as_json()
+        {'value': 0.5, 'low': 0.4, 'high': 0.6, 'n': 96, 'over': 'subjects', 'method': 'wilson'}
+        >>> Figure(0.5, 0.3, 0.7, 12, "subjects", "wilson").as_json()["approximate"]
+        True
         """
+        mark = {"approximate": True} if self.approximate else {}
         return {
             "value": self.value,
             "low": self.low,
@@ -49,6 +64,7 @@ class Figure:
             "n": self.n,
             "over": self.over,
             "method": self.method,
+            **mark,
         }
 
     def __str__(self) -> str:

@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,33 +24,13 @@ from voxtempo.assess.figure import Figure
 from voxtempo.assess.independent import difference_of
 from voxtempo.assess.percentiles import LEVEL
 from voxtempo.assess.resampling import BLOCK, FEWEST_SUBJECTS, Units, Weights, draw_weights
+from voxtempo.metrics import Goal
 
 Key = TypeVar("Key", bound=Hashable)
-Goal = Literal["larger", "smaller", "zero"]
 Values = NDArray[np.float64]
 Part = tuple[Callable[[Weights], Mapping[Key, Values]], Sequence[str] | NDArray[Any]]
 
 Z = float(stats.norm.ppf((1 + LEVEL) / 2))
-
-GOALS: dict[str, Goal] = {
-    **dict.fromkeys(
-        (
-            *("accuracy", "balanced_accuracy", "mcc", "kappa", "precision", "recall", "specificity", "f1", "auc"),
-            *("average_precision", "top_2_accuracy", "top_3_accuracy", "r2", "correlation"),
-            *("dice", "iou", "sensitivity", "surface_dice"),
-        ),
-        "larger",
-    ),
-    **dict.fromkeys(
-        (
-            *("brier", "log_loss", "mae", "rmse", "gap_sd"),
-            *("hausdorff_95", "average_surface_distance", "absolute_volume_error"),
-        ),
-        "smaller",
-    ),
-    **dict.fromkeys(("bias", "gap_correlation", "volume_error"), "zero"),
-}
-"""Where a metric should be; what is not here describes the cases and has no better or worse."""
 
 
 def subgroup_gaps(

@@ -19,8 +19,9 @@ from numpy.typing import ArrayLike, NDArray
 from voxtempo.assess.figure import Figure, finite
 from voxtempo.assess.percentiles import Ends, bca_interval, percentile_interval
 from voxtempo.assess.resampling import Weights, draw_weights, leave_out_weights, units_of
-from voxtempo.assess.scales import Scale, jackknife_interval, scale_of
+from voxtempo.assess.scales import jackknife_interval
 from voxtempo.errors import VoxTempoError
+from voxtempo.metrics import Scale, scale_of
 
 Key = TypeVar("Key", bound=Hashable)
 Method = Literal["auto", "jackknife", "bca", "percentile"]
@@ -46,7 +47,7 @@ def weighted_figures(
     resamples : number of resamples of a bootstrap.
     seed : a seed, or the generator to draw from.
     method : "jackknife", "bca" or "percentile" for all; "auto" takes the jackknife where the scale is known, else BCa.
-    scale : of all values; by default each is known by its name (``scales.scale_of``).
+    scale : of all values; by default each is known by its name (``metrics.scale_of``).
 
     Returns
     -------
@@ -109,13 +110,12 @@ def mean_figures(
     subjects, resamples, seed, method : as in ``weighted_figures``.
     scale : of all means; by default each is known by its name, and any other has no bounds.
     """
+    kinds: dict[Key, Scale] = {name: scale or scale_of(name) or "plain" for name in columns}
     figures: dict[Key, Figure] = {}
-    for name, column in columns.items():
-        kind = scale or scale_of(name) or "plain"
-        figures |= weighted_figures(
-            mean_statistic({name: column}), subjects, resamples, seed, method=method, scale=kind
-        )
-    return figures
+    for kind in dict.fromkeys(kinds.values()):
+        alike = mean_statistic({name: column for name, column in columns.items() if kinds[name] == kind})
+        figures |= weighted_figures(alike, subjects, resamples, seed, method=method, scale=kind)
+    return {name: figures[name] for name in columns}
 
 
 def mean_statistic(columns: Mapping[Key, ArrayLike]) -> Callable[[Weights], dict[Key, Values]]:

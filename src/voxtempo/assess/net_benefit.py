@@ -9,7 +9,7 @@ The probabilities are taken at their word: a model that ranks well and is badly 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from voxtempo.assess.figure import Figure
 from voxtempo.assess.intervals import check_lengths, weighted_figures
-from voxtempo.assess.resampling import Weights
+from voxtempo.assess.proportions import proportion_figure
+from voxtempo.assess.resampling import Weights, units_of
 from voxtempo.assess.roc import failure_scores
 
 THRESHOLDS = tuple(round(0.01 * step, 2) for step in range(1, 100))
@@ -65,9 +66,7 @@ def decision_curve(
     ranked = failure_scores(given, truth, np.isnan(given))
     odds = limits / (1.0 - limits)
     called = ranked[:, None] >= limits
-    model = np.where(truth[:, None], called, -odds * called)
-    everybody = np.where(truth[:, None], 1.0, -odds)
-    columns = np.concatenate([model, everybody], axis=1)
+    columns = np.where(truth[:, None], called, -odds * called)
 
     def statistic(weights: Weights) -> dict[int, NDArray[np.float64]]:
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -75,4 +74,14 @@ def decision_curve(
         return dict(enumerate(means.T))
 
     figures = list(weighted_figures(statistic, names, resamples, seed).values())
-    return DecisionCurve(tuple(limits.tolist()), tuple(figures[: limits.size]), tuple(figures[limits.size :]))
+    share = proportion_figure(truth, np.ones_like(truth), units_of(names))
+    everybody = [_of_everybody(share, odd) for odd in odds.tolist()]
+    return DecisionCurve(tuple(limits.tolist()), tuple(figures), tuple(everybody))
+
+
+def _of_everybody(share: Figure, odds: float) -> Figure:
+    """Return the net benefit of acting on all, share - odds (1 - share), which rises with the share of positives."""
+    value, low, high = (
+        None if end is None else end * (1 + odds) - odds for end in (share.value, share.low, share.high)
+    )
+    return replace(share, value=value, low=low, high=high)

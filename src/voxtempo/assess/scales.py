@@ -1,16 +1,16 @@
 """The interval of a figure from the jackknife over subjects, made on a scale on which figures of its kind are symmetric.
 
-Each subject is left out in turn with all its cases; the spread of what remains is the standard error (the delete-one
-jackknife: Efron 1982, The Jackknife, the Bootstrap and Other Resampling Plans, chapter 3), taken to the scale by the delta
-method. The t interval there, taken back, stays within the figure's bounds. For smooth figures of small cohorts it holds the
-truth more often than any bootstrap interval tried (docs/intervals.md). Written by hand because ``scipy`` has no
-jackknife, and ``astropy``'s knows neither clusters nor scales.
+Each subject is left out in turn with all its cases; the spread, on that scale, of what remains is the standard error (the
+delete-one jackknife: Efron 1982, The Jackknife, the Bootstrap and Other Resampling Plans, chapter 3). The t interval there,
+taken back, stays within the figure's bounds. For smooth figures of small cohorts it holds the truth more often than any
+bootstrap interval tried, and more often than a jackknife taken to the scale by the delta method (docs/intervals.md). Written by
+hand because ``scipy`` has no jackknife, and ``astropy``'s knows neither clusters nor scales.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -18,72 +18,28 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from voxtempo.assess.percentiles import LEVEL, Ends
+from voxtempo.metrics import Scale
 
-Scale = Literal["plain", "share", "coefficient", "size", "spread", "skill"]
-"""A number without bounds; between 0 and 1; between -1 and 1; at least 0; the root of a mean of squares; at most 1."""
+Values = NDArray[np.float64]
+Change = Callable[[Values], Values]
 
-_SCALES: dict[Scale, tuple[Callable[[float], float], Callable[[float], float], Callable[[float], float]]] = {
-    "plain": (lambda x: x, lambda x: 1.0, lambda x: x),
+_SCALES: dict[Scale | Literal["log"], tuple[Change, Change, Callable[[float], float]]] = {
+    "plain": (lambda x: x, np.ones_like, lambda x: x),
     "share": (
-        lambda x: math.log(x / (1 - x)),
+        lambda x: np.log(x / (1 - x)),
         lambda x: 1 / (x * (1 - x)),
         lambda x: 1 / (1 + math.exp(-min(max(x, -700.0), 700.0))),
     ),
-    "coefficient": (math.atanh, lambda x: 1 / (1 - x * x), math.tanh),
-    "size": (math.log, lambda x: 1 / x, lambda x: math.exp(min(x, 700.0))),
-    # The spread of squares grows faster than their mean: their root is even on the scale of its reciprocal, not its logarithm.
-    "spread": (lambda x: -1 / x, lambda x: 1 / (x * x), lambda x: -1 / x),
-    "skill": (lambda x: -math.log(1 - x), lambda x: 1 / (1 - x), lambda x: 1 - math.exp(min(-x, 700.0))),
+    "coefficient": (np.arctanh, lambda x: 1 / (1 - x * x), math.tanh),
+    # The tangent of the angle whose sine it is: under long tails the usual arctanh holds correlations too tight.
+    "correlation": (lambda x: x / np.sqrt(1 - x * x), lambda x: (1 - x * x) ** -1.5, lambda x: x / math.hypot(1, x)),
+    # Means of errors have long upper tails, and those of squares longer ones: a logarithm does not make them even.
+    "size": (lambda x: -1 / np.sqrt(x), lambda x: 0.5 / x**1.5, lambda x: 1 / x**2),
+    "spread": (lambda x: -1 / x**2, lambda x: 2 / x**3, lambda x: 1 / math.sqrt(-x)),
+    "log": (np.log, lambda x: 1 / x, lambda x: math.exp(min(x, 700.0))),
+    "skill": (lambda x: -np.log(1 - x), lambda x: 1 / (1 - x), lambda x: 1 - math.exp(min(-x, 700.0))),
 }
 """To the scale, its slope, and back."""
-
-SHARES = (
-    "accuracy", "balanced_accuracy", "precision", "recall", "specificity", "f1", "auc", "average_precision", "sensitivity",
-    "top_2_accuracy", "top_3_accuracy", "positive_predictive_value", "negative_predictive_value",
-    "positive_predictive_value_at_prevalence", "negative_predictive_value_at_prevalence", "dice", "iou", "surface_dice",
-    "lesion_sensitivity", "lesion_precision", "lesion_f1", "panoptic_quality", "recognition_quality", "segmentation_quality",
-)  # fmt: skip
-SIZES = (
-    "mae", "mae_given_truth", "gap_mean_absolute", "brier", "log_loss", "hausdorff_95",
-    "average_surface_distance", "volume", "true_volume", "absolute_volume_error", "false_lesions", "nrmse",
-)  # fmt: skip
-SPREADS = ("rmse", "gap_sd")
-COEFFICIENTS = ("correlation", "gap_correlation", "mcc", "kappa", "concordance", "youden", "ssim", "ms_ssim")
-
-_KINDS: dict[str, Scale] = {
-    **dict.fromkeys(SHARES, "share"),
-    **dict.fromkeys(SIZES, "size"),
-    **dict.fromkeys(COEFFICIENTS, "coefficient"),
-    **dict.fromkeys(SPREADS, "spread"),
-    "r2": "skill",
-    "bias": "plain",
-    "gap_mean": "plain",
-    "psnr": "plain",
-    "volume_error": "plain",
-}
-
-
-def scale_of(key: Hashable) -> Scale | None:
-    """Return the scale of a metric by its name, or by the first part of a key such as ("f1", class); None if unknown.
-
-    >>> scale_of(("f1", 2)), scale_of("r2"), scale_of("median")
-    ('share', 'skill', None)
-    """
-    name = key[0] if isinstance(key, tuple) and key else key
-    return _KINDS.get(name) if isinstance(name, str) else None
-
-
-def higher_is_better(name: str) -> bool | None:
-    """Return whether more of a metric is better; None for what cannot be ranked, such as a bias or a volume.
-
-    >>> higher_is_better("dice"), higher_is_better("mae"), higher_is_better("bias")
-    (True, False, None)
-    """
-    if name in ("volume", "true_volume", "gap_sd", "gap_correlation"):
-        return None
-    return {"share": True, "coefficient": True, "skill": True, "size": False, "spread": False}.get(
-        scale_of(name) or "plain"
-    )
 
 
 def jackknife_interval(value: float, left_out: NDArray[np.float64], scale: Scale) -> Ends | None:
@@ -95,15 +51,37 @@ def jackknife_interval(value: float, left_out: NDArray[np.float64], scale: Scale
     left_out : (n,) with each unit left out in turn.
     scale : on which the interval is made.
     """
-    n = left_out.size
-    error = math.sqrt((n - 1) / n * float(((left_out - left_out.mean()) ** 2).sum())) if n > 1 else math.nan
+    # Powers of very large and very small numbers overflow.
+    unit = abs(value) if scale in ("size", "spread") and value else 1.0
+    ends = _interval(value / unit, left_out / unit, scale)
+    if ends is None and scale in ("size", "spread"):  # no end above
+        ends = _interval(value / unit, left_out / unit, "log")
+    return None if ends is None else (ends[0] * unit, ends[1] * unit)
+
+
+def _interval(value: float, left_out: Values, scale: Scale | Literal["log"]) -> Ends | None:
+    there, slope, back = _SCALES[scale]
+    error = jackknife_error(left_out)
     if not math.isfinite(error) or error <= 1e-12 * abs(value) or error == 0:
         return None
-    there, slope, back = _SCALES[scale]
-    try:
-        centre, reach = there(value), stats.t.ppf((1 + LEVEL) / 2, n - 1) * error * slope(value)
-    except (ValueError, ZeroDivisionError):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        centre, steep = (float(each(np.array([value]))[0]) for each in (there, slope))
+        moved = jackknife_error(there(left_out))
+    if not (math.isfinite(centre) and math.isfinite(steep)):
         return None
-    if scale == "spread" and centre + reach >= 0:  # there is no end above
-        return jackknife_interval(value, left_out, "size")
-    return back(centre - reach), back(centre + reach)
+    # Without one of the subjects a figure may lie at a bound, which is nowhere on the scale: then by the delta method.
+    spread = moved if math.isfinite(moved) else error * steep
+    low, high = (centre + side * stats.t.ppf((1 + LEVEL) / 2, left_out.size - 1) * spread for side in (-1, 1))
+    return None if scale in ("size", "spread") and high >= 0 else (back(low), back(high))
+
+
+def jackknife_error(left_out: Values) -> float:
+    """Return the standard error of a figure from its values with each unit left out in turn (n,); NaN where one is undefined.
+
+    Of a mean it is the usual one:
+
+    >>> round(jackknife_error(np.array([5.0, 4.0, 3.0]) / 2), 12) == round(1 / 3**0.5, 12)
+    True
+    """
+    n = left_out.size
+    return math.sqrt((n - 1) / n * float(((left_out - left_out.mean()) ** 2).sum())) if n > 1 else math.nan

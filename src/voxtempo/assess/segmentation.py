@@ -27,12 +27,11 @@ from voxtempo.assess.intervals import check_lengths, mean_figures
 from voxtempo.assess.lesions import failed_counts, lesion_counts, lesion_figures
 from voxtempo.assess.surface import compare_labels
 from voxtempo.errors import GeometryError, StudyError, VoxTempoError
+from voxtempo.metrics import MEAN
 
 SHARES = ("dice", "iou", "sensitivity", "precision", "surface_dice")
 DISTANCES = ("hausdorff_95", "average_surface_distance")
 VOLUMES = ("volume", "true_volume", "volume_error")
-MEAN = "mean"
-"""The name under which the average over labels stands, beside the labels' own names."""
 
 LabelRow = Mapping[str, float]
 CaseRow = Mapping[str, LabelRow]
@@ -175,8 +174,8 @@ def segmentation_metrics(
     names = np.asarray(subjects).astype(str)
     check_lengths(rows=rows, subjects=names)
     result: dict[str, Any] = {}
-    for (metric, label), column in structure_columns(rows, averaged).items():
-        result.setdefault(metric, {})[label] = _mean_of_known(metric, column, names, resamples, seed)
+    for (metric, label), figure in _means_of_known(structure_columns(rows, averaged), names, resamples, seed).items():
+        result.setdefault(metric, {})[label] = figure
     for label in rows[0] if rows else ():
         found, real = ([float(row[label].get(name, math.nan)) for row in rows] for name in VOLUMES[:2])
         for metric, figure in volume_agreement(found, real, names, resamples, seed).items():
@@ -229,16 +228,21 @@ def structure_columns(
     }
 
 
-def _mean_of_known(
-    metric: str,
-    column: NDArray[np.float64],
+def _means_of_known(
+    columns: Mapping[tuple[str, str], NDArray[np.float64]],
     subjects: NDArray[np.str_],
     resamples: int,
     seed: int | np.random.Generator,
-) -> Figure:
-    """Return the mean with its interval; where values are unknown (volumes of failed cases), n counts only the known."""
-    known = np.isfinite(column)
-    return mean_figures({metric: column[known]}, subjects[known], resamples, seed)[metric]
+) -> dict[tuple[str, str], Figure]:
+    """Return the means with their intervals; where values are unknown (volumes of failed cases), n counts only the known."""
+    together: dict[bytes, list[tuple[str, str]]] = {}
+    for key, column in columns.items():
+        together.setdefault(np.isfinite(column).tobytes(), []).append(key)
+    figures: dict[tuple[str, str], Figure] = {}
+    for keys in together.values():
+        known = np.isfinite(columns[keys[0]])
+        figures |= mean_figures({key: columns[key][known] for key in keys}, subjects[known], resamples, seed)
+    return {key: figures[key] for key in columns}
 
 
 def _check_names(names: Any) -> None:

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from voxtempo.assess.areas import area_figure, areas_of
+from voxtempo.assess.figure import Figure
 from voxtempo.assess.intervals import check_lengths, weighted_figures
-from voxtempo.assess.resampling import Weights
-from voxtempo.assess.roc import area_under_roc
+from voxtempo.assess.resampling import Weights, units_of
 
 POINTS = 40
 """Points of the curves that are kept for drawing, at most."""
@@ -54,18 +55,19 @@ def selective_metrics(
     check_lengths(uncertainty=told, error=errors, subjects=np.asarray(subjects))
     told = np.where(np.isfinite(told), told, np.inf)
     order, best = _order(told, errors), np.argsort(errors, kind="stable")
-    flags = None if wrong is None else np.asarray(wrong, bool)
 
     def statistic(weights: Weights) -> dict[str, Floats]:
         area, least = _area(weights, errors, order), _area(weights, errors, best)
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = (weights @ errors) / weights.sum(axis=1)
-            found = {"aurc": area, "excess_aurc": area - least, "ause": (area - least) / mean}
-        if flags is not None:
-            found["error_auroc"] = area_under_roc(told, flags, weights)
-        return found
+            return {"aurc": area, "excess_aurc": area - least, "ause": (area - least) / mean}
 
     result: dict[str, Any] = dict(weighted_figures(statistic, subjects, resamples, seed))
+    if wrong is not None:
+        flags, units = np.asarray(wrong, bool), units_of(subjects)
+        both = flags.any() and not flags.all()
+        area = area_figure(areas_of([told], [flags], units), units) if both else None
+        result["error_auroc"] = area or Figure(None, None, None, units.n, units.over)
     if told.size:
         count = np.arange(1, told.size + 1)
         kept = np.unique(np.linspace(0, told.size - 1, min(POINTS, told.size)).round().astype(int))

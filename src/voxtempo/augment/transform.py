@@ -7,7 +7,7 @@ function of image, label and those parameters. So every augmented sample can be 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -58,17 +58,8 @@ class Transform(ABC):
 
 
 transforms: Registry[type[Transform]] = Registry("augmentation", "voxtempo.augment")
-
-
-def transform(name: str) -> Callable[[type[Transform]], type[Transform]]:
-    """Register a transform under the name that study files use."""
-
-    def decorate(cls: type[Transform]) -> type[Transform]:
-        cls.name = name
-        transforms.add(name, cls)
-        return cls
-
-    return decorate
+transform = transforms.named
+"""Registers a transform under the name that study files use."""
 
 
 def check_range(option: str, bounds: tuple[float, float], lowest: float) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from voxtempo.cli.console import add_budget_arguments, add_leak_argument, add_override_argument, count, overrides
@@ -38,14 +36,10 @@ def run(args: argparse.Namespace) -> int:
     """Print everything about a study; return 1 if an error was found."""
     from voxtempo import cohort as room
     from voxtempo.cli.console import Console
-    from voxtempo.errors import StudyError, VoxTempoError
-    from voxtempo.harmonise import check_harmonisers
-    from voxtempo.inference.postprocess import check_operations
-    from voxtempo.learning.choices import check_choices, check_fit
-    from voxtempo.learning.window_choices import leave_out_events
-    from voxtempo.networks.local_weights import refuse_unusable
-    from voxtempo.planning import explain, plan_study, take_fingerprint
-    from voxtempo.workflow.promise import check_certainty
+    from voxtempo.errors import StudyError
+    from voxtempo.planning import explain
+    from voxtempo.workflow.examine import examine
+    from voxtempo.workflow.voice import Voice
 
     if args.schema:
         print(json.dumps(room.study_schema(), indent=2))
@@ -53,93 +47,53 @@ def run(args: argparse.Namespace) -> int:
     if args.study is None:
         raise StudyError("Give a study file: voxtempo check STUDY. ('voxtempo check --schema' prints the schema.)")
     study = room.load_study(args.study, overrides(args))
-    cohort = room.build_cohort(study)
-    geometry = room.check_geometry(cohort, args.workers)
-    choices = (*check_choices(study, cohort), *check_operations(study, cohort))
-    problems = [*cohort.problems, *geometry.problems, *choices]
-    if study.network.name is not None:
-        try:
-            refuse_unusable(study.network.options)
-        except VoxTempoError as error:
-            problems.append(room.Problem("error", "network", str(error)))
-    plan = None
     console = Console()
-    if not choices and not _any_error(geometry.problems):
-        try:
-            seen = take_fingerprint(
-                cohort,
-                geometry,
-                args.workers,
-                lambda done, total: console.bar("fingerprint", done, total),
-                headers_only=args.quick,
-            )
-            console.close()
-            plan = plan_study(study, cohort, geometry, seen)
-        except VoxTempoError as error:
-            problems.append(room.Problem("error", "plan", str(error)))
-    if plan is not None:
-        problems += check_fit(plan.study, cohort, geometry)
-        cohort, left_out = leave_out_events(plan.study, cohort, geometry)
-        problems += left_out
+    seen = examine(
+        study,
+        args.workers,
+        Voice(console.say, console.bar),
+        strict=False,
+        known_leaks=args.known_leaks,
+        headers_only=args.quick,
+    )
+    console.close()
+    problems = [*seen.cohort.problems, *_weight_problems(study), *seen.problems]
     _title(f"Study {study.name}")
-    print(room.dump_study(plan.study if plan else study).rstrip())
+    print(room.dump_study(seen.plan.study if seen.plan else study).rstrip())
     _title("Cohort")
-    _print_cohort(cohort)
+    _print_cohort(seen.cohort)
     _title("Geometry")
-    _print_geometry(geometry)
-    duplicates = None
-    if not args.quick:
+    _print_geometry(seen.geometry)
+    if seen.duplicates is not None:
         _title("Duplicates")
-        problems += room.check_masks(cohort, args.workers, lambda done, total: console.bar("label maps", done, total))
-        duplicates = room.find_duplicates(cohort, args.workers, lambda done, all_: console.bar("images", done, all_))
-        console.close()
-        cohort = room.join_duplicates(cohort, duplicates)
-        _print_duplicates(cohort, duplicates, study.split.column)
-        problems += _duplicate_problems(plan.study if plan else study, cohort, duplicates, problems)
-        if not _any_error(geometry.problems):
-            problems += room.find_leakage(study, cohort, geometry, duplicates, args.workers)
+        _print_duplicates(seen.cohort, seen.duplicates, study.split.column)
     _title("Split")
-    try:
-        folds, leaks = room.divide(cohort, study.split, duplicates, args.known_leaks)
-        problems += room.leak_problems(leaks)
-        problems += room.check_folds(cohort, folds)
-        problems += check_harmonisers(study, cohort, folds)
-        problems += check_certainty(plan.study, cohort, folds) if plan is not None else ()
-        _print_split(cohort, folds, duplicates is not None, leaks)
+    if seen.folds:
+        _print_split(seen.cohort, seen.folds, seen.duplicates is not None, seen.leaks)
         if args.known_leaks:
-            print(room.shout(leaks))
-    except VoxTempoError as error:
+            print(room.shout(seen.leaks))
+    else:
         print("impossible, see below")
-        problems.append(room.Problem("error", "split", str(error)))
     _title("Problems")
     _print_problems(problems)
-    if plan is not None:
+    if seen.plan is not None:
         _title("Plan")
-        print("\n".join(explain(plan)))
-    return 1 if _any_error(problems) else 0
+        print("\n".join(explain(seen.plan)))
+    return 1 if any(problem.severity == "error" for problem in problems) else 0
 
 
-def _any_error(problems: Iterable[Problem]) -> bool:
-    return any(problem.severity == "error" for problem in problems)
-
-
-def _duplicate_problems(
-    study: Study, cohort: Cohort, duplicates: DuplicateReport, known: list[Problem]
-) -> list[Problem]:
-    """Return what is new: not what the headers showed already, nor conflicts that permuting the truth made."""
-    from voxtempo.cohort import duplicate_problems
+def _weight_problems(study: Study) -> tuple[Problem, ...]:
+    """Return why a local file of weights cannot be used, if it cannot: training finds out when it builds the network."""
+    from voxtempo.cohort import Problem
     from voxtempo.errors import VoxTempoError
-    from voxtempo.prepare import fills_nan
+    from voxtempo.networks.local_weights import refuse_unusable
 
     try:
-        filled = fills_nan(study.prepare or [])
-    except VoxTempoError:  # an unknown step, told by the plan
-        filled = True
-    unreadable = {problem.where for problem in known if problem.severity == "error"}
-    if study.cohort.target.shuffle is not None:
-        duplicates = replace(duplicates, conflicts=(), near_conflicts=())
-    found = duplicate_problems(cohort, duplicates, study.split.column, filled)
-    return [problem for problem in found if problem.where not in unreadable]
+        if study.network.name is not None:
+            refuse_unusable(study.network.options)
+    except VoxTempoError as error:
+        return (Problem("error", "network", str(error)),)
+    return ()
 
 
 def _title(text: str) -> None:

@@ -6,6 +6,8 @@ import argparse
 import sys
 from typing import Any
 
+from voxtempo.metrics import TASKS, used
+
 
 class Console:
     """Prints lines to stdout and draws one progress bar at a time on stderr (none where stderr is no terminal)."""
@@ -90,15 +92,13 @@ def overrides(args: Any) -> list[str]:
     return [*args.overrides, *(f"{key}={value}" for key, value in said.items() if value is not None)]
 
 
-HEADLINES = ("balanced_accuracy", "accuracy", "auc", "mae", "rmse", "r2", "correlation", "dice", "hausdorff_95")
-
-
 def metric_lines(metrics: dict[str, Any]) -> list[str]:
     """Return the headline figures of a ``metrics.json`` as lines."""
+    names = [name for task in TASKS for name in used("terminal", task)]
     lines = []
     for role in ("test", "test_by_case", "validation"):
         figures = metrics.get(role) or {}
-        for name in HEADLINES:
+        for name in names:
             if name not in figures:
                 continue
             entry = figures[name]
@@ -107,7 +107,7 @@ def metric_lines(metrics: dict[str, Any]) -> list[str]:
                 f"{role:<12} {(name + ' ' + label).strip():<28} {_figure(figure)}" for label, figure in parts.items()
             ]
     for name, figure in (metrics.get("baseline") or {}).items():
-        if name in HEADLINES and figure.get("value") is not None:
+        if name in names and figure.get("value") is not None:
             lines.append(f"{'baseline':<12} {name:<28} {_figure(figure)}")
     return lines
 

@@ -88,7 +88,7 @@ def _require_columns(study: Study, table: Table) -> None:
         (section.target.column if section.target.events is None else None, "cohort.target.column"),
         (study.split.column, "split.column"),
         *((name, "split.stratify") for name in study.split.stratify),
-        *((name, "evaluate.subgroups") for name in study.evaluate.subgroups),
+        *((name, "evaluate.subgroups") for name in study.evaluate.subgroups or ()),
     ):
         if column is not None:
             table.require(column, key)

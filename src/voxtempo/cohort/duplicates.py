@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from voxtempo.cohort.case import Case, Cohort
-from voxtempo.cohort.facts import Progress
+from voxtempo.cohort.facts import Fact, Progress
 from voxtempo.cohort.images import image_facts
-from voxtempo.cohort.leakage.similar import Likeness, find_similar
-from voxtempo.cohort.leakage.sketch import Sketch
+from voxtempo.cohort.leakage.pairs import similar_pairs
+from voxtempo.cohort.leakage.similar import Likeness
 from voxtempo.cohort.natural import natural
 from voxtempo.cohort.problem import Problem, few
+from voxtempo.cohort.sections.split import Split
 from voxtempo.cohort.truths import truth_of
 
 SPLIT_WORDS = ("split", "set", "fold", "partition", "site", "run")
@@ -82,7 +83,8 @@ def find_duplicates(cohort: Cohort, workers: int = 2, progress: Progress | None 
 
     Parameters
     ----------
-    cohort : its images are decoded once; hashes and sketches are kept in the cache until a file changes.
+    cohort : its images are decoded once; hashes, sketches and which of them are alike are kept in the cache until a file
+        changes.
     workers : threads.
     progress : called with (images done, images).
     """
@@ -92,7 +94,7 @@ def find_duplicates(cohort: Cohort, workers: int = 2, progress: Progress | None 
             owners.setdefault(path, []).append(case.id)
     facts, errors = image_facts(cohort, workers, progress)
     by_hash: dict[str, set[str]] = {}
-    sketches: dict[str, Sketch] = {}
+    sketches: dict[str, Fact] = {}
     blank: set[str] = set()
     for path, fact in facts.items():
         if fact["blank"]:
@@ -100,10 +102,10 @@ def find_duplicates(cohort: Cohort, workers: int = 2, progress: Progress | None 
         else:
             by_hash.setdefault(fact["pixels"], set()).update(owners[path])
             if fact["sketch"] is not None:
-                sketches[fact["pixels"]] = Sketch.from_json(fact["sketch"])
+                sketches[fact["pixels"]] = fact["sketch"]
     same_ids = {name: sorted(ids, key=natural) for name, ids in by_hash.items()}
     groups = joined([ids for ids in same_ids.values() if len(ids) > 1])
-    similar = find_similar(sketches)
+    similar = similar_pairs(sketches)
     near = joined([same_ids[pair.first] + same_ids[pair.second] for pair in similar if pair.same])
     truths = {case.id: truth_of(case) for case in cohort}
     return DuplicateReport(
@@ -178,14 +180,23 @@ def straddles(cohort: Cohort, report: DuplicateReport, named: str | None = None)
 
 
 def duplicate_problems(
-    cohort: Cohort, report: DuplicateReport, named: str | None = None, filled: bool = False
+    cohort: Cohort, report: DuplicateReport, split: Split | None = None, filled: bool = False, known_leaks: bool = False
 ) -> tuple[Problem, ...]:
     """Return the report as problems: unreadable images, conflicting truths, straddled columns, copies, blank images.
 
     The same image in another guise is a warning where truths conflict, since a measure of likeness decides what it is.
 
-    ``named`` is the column that splits; ``filled`` says that the preparation gives a value to voxels that are no numbers.
+    Parameters
+    ----------
+    cohort, report : what was looked at, and what was found.
+    split : of the study.
+    filled : whether the preparation gives a value to voxels that are no numbers.
+    known_leaks : whether the user has said that the split may leak.
     """
+    split = split or Split()
+    kept = "is kept on one side of every split"
+    if split.cuts_copies(known_leaks):
+        kept = "may stand on both sides of this split"
     problems = [Problem("error", case_id, message) for case_id, message in report.unreadable]
     if report.not_finite and not filled:
         told = [f"{case_id} ({count} voxels)" for case_id, count in report.not_finite]
@@ -209,7 +220,7 @@ def duplicate_problems(
         )
         problems.append(Problem("warning", "duplicates", message))
     kind = "identical or near-identical" if report.near else "identical"
-    for straddle in straddles(cohort, report, named):
+    for straddle in straddles(cohort, report, split.column):
         if straddle.groups:
             shares = ", ".join(
                 f"{n} of the {straddle.total[name]} in {name}" for name, n in straddle.cases.items() if n
@@ -222,8 +233,8 @@ def duplicate_problems(
             problems.append(Problem("warning", straddle.column, message))
     if report.groups:
         message = (
-            f"{len(report.groups)} groups of identical images ({report.redundant} redundant cases); each group is kept "
-            f"on one side of every split. Such as: {few([' = '.join(group[:3]) for group in report.groups], 3)}."
+            f"{len(report.groups)} groups of identical images ({report.redundant} redundant cases); each group "
+            f"{kept}. Such as: {few([' = '.join(group[:3]) for group in report.groups], 3)}."
         )
         problems.append(Problem("warning", "duplicates", message))
     same = [pair for pair in report.likenesses if pair.same]
@@ -232,8 +243,8 @@ def duplicate_problems(
         told = [f"{pair.first} = {pair.second} ({pair.how}, {pair.score:.3f})" for pair in same]
         message = (
             f"{len(report.near)} groups of near duplicates: one image in another guise "
-            f"({', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))}); each group is kept on one side of "
-            f"every split. Such as: {few(told, 3)}."
+            f"({', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))}); each group {kept}. "
+            f"Such as: {few(told, 3)}."
         )
         problems.append(Problem("warning", "duplicates", message))
     if report.blank:

@@ -1,6 +1,8 @@
 """What reading a file's voxels told, remembered: hashes and label values by path, time of change and size.
 
-One JSON file under the cache root, so that checking an unchanged cohort again costs no decoding.
+One record for each folder under the cache root, so that checking an unchanged cohort again costs no decoding, and not the
+reading of what is known of others. Processes that share a cache replace records whole: the last one wins, and what it did
+not know is only looked at again.
 """
 
 from __future__ import annotations
@@ -8,14 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any
 
-from voxtempo.errors import ScanError, VoxTempoError
-from voxtempo.scans.atomic import atomic_file
+from voxtempo.cohort.record import read_record, write_record
+from voxtempo.errors import VoxTempoError
 
 Fact = dict[str, Any]
 Progress = Callable[[int, int], None]
@@ -29,8 +31,8 @@ def cache_root() -> Path:
 
 def stamp(path: Path) -> str:
     """Return a short text that changes when the file, or any file of the folder, changes."""
-    if not path.is_dir():
-        state = path.stat()
+    state = path.stat()
+    if not S_ISDIR(state.st_mode):
         return f"{state.st_mtime_ns}-{state.st_size}"
     inside = [(str(p.relative_to(path)), p.stat()) for p in sorted(path.rglob("*")) if p.is_file()]
     listing = [(name, state.st_mtime_ns, state.st_size) for name, state in inside]
@@ -49,10 +51,13 @@ def gather(
     look : reads the file and returns JSON values; a ``VoxTempoError`` or ``OSError`` is collected, not raised.
     workers : threads (decoding and hashing release Python's lock).
     progress : called with (done, total).
+
+    Returns
+    -------
+    The facts, which other callers share (do not change them), and one line for each path that could not be looked at.
     """
     unique = sorted(set(paths))
-    store = cache_root() / "hashes" / f"{kind}.json"
-    known = _load(store)
+    known = {folder: _load(kind, folder) for folder in {path.parent for path in unique}}
     facts: dict[Path, Fact] = {}
     errors: dict[Path, str] = {}
     stamps: dict[Path, str] = {}
@@ -62,7 +67,7 @@ def gather(
         except OSError as error:
             errors[path] = f"{path} cannot be read: {error.strerror or error}."
             continue
-        record = known.get(str(path))
+        record = known[path.parent].get(path.name)
         if record is not None and record["stamp"] == stamps[path]:
             facts[path] = record["fact"]
     fresh = [path for path in stamps if path not in facts]
@@ -85,25 +90,20 @@ def gather(
                 errors[path] = result
             else:
                 facts[path] = result
-    if any(path in facts for path in fresh):
-        new = {str(path): {"stamp": stamps[path], "fact": facts[path]} for path in fresh if path in facts}
-        _save(store, {**_load(store), **new})
+    found: dict[Path, Fact] = {}
+    for path in fresh:
+        if path in facts:
+            found.setdefault(path.parent, {})[path.name] = {"stamp": stamps[path], "fact": facts[path]}
+    for folder, files in found.items():
+        write_record(_store(kind, folder), {"folder": str(folder), "files": {**_load(kind, folder), **files}})
     return facts, errors
 
 
-def _load(store: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(store.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(record, dict):
-        return {}
-    return {
-        key: value for key, value in record.items() if isinstance(value, dict) and {"stamp", "fact"} <= value.keys()
-    }
+def _store(kind: str, folder: Path) -> Path:
+    return cache_root() / "facts" / kind / hashlib.sha256(str(folder).encode()).hexdigest()[:32]
 
 
-def _save(store: Path, record: Mapping[str, Any]) -> None:
-    """Replace the store in one move; where the cache cannot be written, the next look is merely slow again."""
-    with suppress(ScanError), atomic_file(store) as stream:
-        stream.write(json.dumps(record).encode())
+def _load(kind: str, folder: Path) -> Fact:
+    """Return what is remembered of a folder: file name -> {"stamp", "fact"}."""
+    record = read_record(_store(kind, folder))
+    return record["files"] if isinstance(record, dict) and record.get("folder") == str(folder) else {}

@@ -29,7 +29,8 @@ def make_folds(cohort: Cohort, split: Split) -> tuple[Fold, ...]:
     cohort : best after ``join_duplicates``.
     split : with ``test``, one test set is drawn and fold K of the rest is the validation (without ``folds``, a single
         fold whose validation is ``split.validation`` of the rest). Without ``test``, fold K is the test and
-        ``split.validation`` of the rest selects; 0: nobody does. With ``column``, one value at a time is the test.
+        ``split.validation`` of the rest selects; 0: nobody does. With ``column``, one value at a time is the test, every
+        one or those in ``only``.
 
     Returns
     -------
@@ -39,14 +40,15 @@ def make_folds(cohort: Cohort, split: Split) -> tuple[Fold, ...]:
 
     Raises
     ------
-    CohortError : fewer groups than sides. LeakageError : a subject has several values of ``column``.
+    CohortError : fewer groups than sides, or no case with a value of ``only``. LeakageError : a subject has several values
+        of ``column``.
     """
     strata: Strata = dict(zip((case.id for case in cohort), strata_of(cohort, split.stratify), strict=True))
     rng = np.random.default_rng(split.seed)
     if split.column is not None:
         return tuple(
             _fold(i, f"{split.column}={value}", rest, test, strata, split.validation, rng)
-            for i, (value, test, rest) in enumerate(_by_value(cohort, split.column))
+            for i, (value, test, rest) in enumerate(_by_value(cohort, split.column, split.only))
         )
     groups = {case.group for case in cohort}
     if split.test is not None:
@@ -122,8 +124,10 @@ def _carve(
     return divide(profiles, wanted, rng, fewest)[: len(shares)]
 
 
-def _by_value(cohort: Cohort, column: str) -> Iterator[tuple[str, list[Case], list[Case]]]:
-    """Yield each value of the column with its cases, and the cases that may train beside them."""
+def _by_value(
+    cohort: Cohort, column: str, only: Collection[str] | None = None
+) -> Iterator[tuple[str, list[Case], list[Case]]]:
+    """Yield each value of the column (of ``only``) with its cases, and the cases that may train beside them."""
     if column not in cohort.cases[0].row:
         raise CohortError(f"split.column: there is no column '{column}'. {did_you_mean(column, cohort.cases[0].row)}")
     empty = [case.id for case in cohort if is_missing(case.row[column])]
@@ -138,7 +142,11 @@ def _by_value(cohort: Cohort, column: str) -> Iterator[tuple[str, list[Case], li
             f"split.column: leaving out one '{column}' at a time puts {len(cut)} subjects on both sides: {few(cut)}. "
             f"Split by 'folds', or, if '{column}' is the unit that may not cross, say 'cohort.subject: {column}'."
         )
-    for value in sorted({case.row[column] for case in cohort}, key=natural):
+    values = {case.row[column] for case in cohort}
+    unknown = [value for value in only or () if value not in values]
+    if unknown:
+        raise CohortError(f"split.only: no case has '{unknown[0]}' in '{column}'. {did_you_mean(unknown[0], values)}")
+    for value in sorted(values if only is None else set(only), key=natural):
         test = [case for case in cohort if case.row[column] == value]
         groups = {case.group for case in test}
         yield value, test, [case for case in cohort if case.row[column] != value and case.group not in groups]

@@ -18,8 +18,9 @@ from voxtempo.cohort.sections.sample import Sample, SampleItem, Slices
 from voxtempo.cohort.sections.split import Split
 from voxtempo.cohort.sections.target import Target
 from voxtempo.cohort.sections.train import Train
-from voxtempo.cohort.sections.tune import METRICS, Tune
+from voxtempo.cohort.sections.tune import Tune
 from voxtempo.cohort.sections.window import Window
+from voxtempo.metrics import used
 
 __all__ = [
     "Budget",
@@ -73,8 +74,9 @@ class Study(Section):
         if (self.task == "segment") != (self.cohort.target.mask is not None):
             need = "'mask'" if self.task == "segment" else "'column'"
             raise ValueError(f"task '{self.task}' needs a target with {need}")
-        if self.tune is not None and self.tune.metric not in (None, *METRICS[self.task]):
-            raise ValueError(f"'tune.metric' of task '{self.task}' is one of {', '.join(METRICS[self.task])}")
+        known = used("tune", self.task)
+        if self.tune is not None and self.tune.metric not in (None, *known):
+            raise ValueError(f"'tune.metric' of task '{self.task}' is one of {', '.join(known)}")
         window = self.sample.window if self.sample else None
         if window is not None and (window.align or window.labels) and self.cohort.target.events is None:
             raise ValueError(f"'{'align: events' if window.align else 'labels'}' needs a target with 'events'")

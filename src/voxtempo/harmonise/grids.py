@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 
 from voxtempo.errors import CohortError
 from voxtempo.scans import Geometry
+from voxtempo.wording import by
 
 
 def refuse_several_grids(geometries: Mapping[str, Geometry]) -> None:
@@ -31,12 +31,3 @@ def refuse_several_grids(geometries: Mapping[str, Geometry]) -> None:
 
 def _grid(geometry: Geometry) -> str:
     return f"{by(geometry.shape)} voxels of {by([round(n, 3) for n in geometry.spacing])} mm ({geometry.orientation})"
-
-
-def by(numbers: Sequence[Any]) -> str:
-    """Return numbers as sizes are written.
-
-    >>> by((4, 2.5))
-    '4 x 2.5'
-    """
-    return " x ".join(f"{n:g}" for n in numbers)

@@ -7,7 +7,7 @@ Two parts. A ``Harmoniser`` is what a study says: a frozen dataclass of options 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -153,14 +153,5 @@ class Harmoniser(ABC):
 
 
 harmonisers: Registry[type[Harmoniser]] = Registry("harmoniser", "voxtempo.harmonise")
-
-
-def harmoniser(name: str) -> Callable[[type[Harmoniser]], type[Harmoniser]]:
-    """Register a harmoniser under the name that study files use."""
-
-    def decorate(cls: type[Harmoniser]) -> type[Harmoniser]:
-        cls.name = name
-        harmonisers.add(name, cls)
-        return cls
-
-    return decorate
+harmoniser = harmonisers.named
+"""Registers a harmoniser under the name that study files use."""

@@ -14,12 +14,12 @@ from voxtempo.cohort.problem import few
 from voxtempo.cohort.table import is_missing
 from voxtempo.errors import CohortError
 from voxtempo.harmonise.covariates import Covariate, matrix
-from voxtempo.harmonise.grids import by
 from voxtempo.harmonise.harmoniser import About, Arrays, Fitted, Readable
 from voxtempo.harmonise.shrinkage import shrink_site
 from voxtempo.prepare.foreground import mean_volume
 from voxtempo.scans import Scan
 from voxtempo.scans.room import room
+from voxtempo.wording import by
 
 if TYPE_CHECKING:
     from voxtempo.harmonise.combat import Combat

@@ -7,7 +7,6 @@ fit every subject weighs the same. The fits are convex or one-dimensional, so sc
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +17,7 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax
 
 from voxtempo.cohort import ValidationView, fitted_on
-from voxtempo.errors import RunError
+from voxtempo.inference.record import read_record
 
 CALIBRATION = "calibration.json"
 COLDEST, HOTTEST = 0.05, 20.0
@@ -93,19 +92,14 @@ def calibration_in(folder: Path) -> Calibration | None:
     ------
     RunError : the record is damaged.
     """
-    path = folder / CALIBRATION
-    if not path.is_file():
-        return None
-    try:
-        found = restore(json.loads(path.read_text(encoding="utf-8")))
+
+    def read(record: dict[str, Any]) -> Calibration | None:
+        found = restore(record)
         if found is not None:
             found.apply(np.full(len(found.values.get("shift", found.values.get("curves", (0, 0)))), 0.5))
         return found
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(
-            f"{path} is damaged: {error}. Restore the file from a copy of the run folder, or train the study again into "
-            "another one."
-        ) from None
+
+    return read_record(folder / CALIBRATION, read)
 
 
 @fitted_on(ValidationView, "view")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,16 @@ from voxtempo.assess.coverage import coverage_metrics
 from voxtempo.assess.selective import selective_metrics
 from voxtempo.cohort.case import Case
 from voxtempo.cohort.study import Study
-from voxtempo.inference.judge import Judged, Row, judged_units, told_again
+from voxtempo.inference.figures import judged_units
+from voxtempo.inference.judge import told_again
+from voxtempo.inference.judged import Judged, Row
 from voxtempo.inference.predictor import Predictor
 from voxtempo.inference.promise import BETWEEN, Promise
+from voxtempo.inference.subgroups import subgroup_values
 from voxtempo.learning.tasks import ClassifyTask, LearningTask, SegmentTask
+
+MASKS_CLAIMED_FROM = 100
+"""Fewest subjects of whom the interval of what outer masks hold claims its 95 %."""
 
 
 def certainty_of(
@@ -82,12 +89,8 @@ def _calibration(
 
 
 def _columns(rows: Sequence[Row], task: LearningTask, study: Study, cases: Sequence[Case]) -> dict[str, list[str]]:
-    facts = {case.id: case.row for case in cases}
     groups = {"class": [str(row["truth"]) for row in rows]} if isinstance(task, ClassifyTask) else {}
-    return groups | {
-        column: [str(facts[row["id"].split("@")[0]].get(column, "")) for row in rows]
-        for column in study.evaluate.subgroups
-    }
+    return groups | subgroup_values(rows, study, cases)
 
 
 def _sets(
@@ -115,6 +118,8 @@ def _masks(rows: Sequence[Row], task: SegmentTask, promise: Promise, settings: d
         held = [1 - row[f"outer_missed_{name}"] for row in there]
         volume = [row[f"outer_volume_{name}"] for row in there]
         means = mean_figures({"coverage": held, "outer_volume": volume}, [row["group"] for row in there], **settings)
+        # What is missed has a long tail: few subjects do not show it.
+        means["coverage"] = replace(means["coverage"], claimed_from=MASKS_CLAIMED_FROM)
         found[name] = {"threshold": limit, **means}
     unpromised = [name for name in task.averaged if name not in promise.thresholds]
     return {"wanted": promise.coverage, "structures": found, "without_promise": unpromised}

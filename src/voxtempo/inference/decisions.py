@@ -5,21 +5,18 @@ Both are files of the run folder, and are applied to the rows of judged cases; t
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from voxtempo.assess import AgeBias, decision_curve
 from voxtempo.cohort import Study
-from voxtempo.errors import RunError
-from voxtempo.inference.judge import Judged, Row, judged_units
+from voxtempo.inference.figures import judged_units
+from voxtempo.inference.judged import Judged, Row
 from voxtempo.inference.promise import promise_in, with_sets
+from voxtempo.inference.record import read_record
 from voxtempo.learning.tasks import ClassifyTask, LearningTask
 
 THRESHOLD, AGE_BIAS = "threshold.json", "age_bias.json"
-
-T = TypeVar("T")
 
 
 def threshold_in(folder: Path) -> float | None:
@@ -29,7 +26,7 @@ def threshold_in(folder: Path) -> float | None:
     ------
     RunError : the record is damaged.
     """
-    return _read(folder / THRESHOLD, lambda record: float(record["threshold"]))
+    return read_record(folder / THRESHOLD, lambda record: float(record["threshold"]))
 
 
 def age_bias_in(folder: Path) -> AgeBias | None:
@@ -43,19 +40,7 @@ def age_bias_in(folder: Path) -> AgeBias | None:
     def read(record: dict[str, Any]) -> AgeBias | None:
         return None if record["slope"] is None else AgeBias(float(record["intercept"]), float(record["slope"]))
 
-    return _read(folder / AGE_BIAS, read)
-
-
-def _read(path: Path, read: Callable[[dict[str, Any]], T]) -> T | None:
-    if not path.is_file():
-        return None
-    try:
-        return read(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(
-            f"{path} is damaged: {error}. Restore the file from a copy of the run folder, or train the study again into "
-            "another one."
-        ) from None
+    return read_record(folder / AGE_BIAS, read)
 
 
 def say_class(task: ClassifyTask, probabilities: Any, threshold: float | None) -> str:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from voxtempo.errors import RunError, StudyError
 from voxtempo.feed import FeedCase, Voxels
 from voxtempo.harmonise import About, Chain
+from voxtempo.inference.record import read_record
 from voxtempo.learning.weights import load_arrays, save_arrays
 from voxtempo.scans import Geometry, Scan
 from voxtempo.scans.atomic import atomic_file
@@ -65,16 +65,10 @@ def read_lens(folder: Path) -> tuple[Lens, dict[str, Any]] | None:
     ------
     RunError : a file is damaged or gone.
     """
-    path = folder / HARMONISE
-    if not path.is_file():
-        return None
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+
+    def read(record: dict[str, Any]) -> tuple[Lens, dict[str, Any]]:
         digest = record["arrays_sha256"]
         arrays = load_arrays(folder / HARMONISE_ARRAYS, digest) if digest else {}
         return Lens(Chain.restored(record, arrays)), record
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, StudyError) as error:
-        raise RunError(
-            f"{path} is no record of harmonisers: {error}. Restore the file from a copy of the run folder, or train the study "
-            "again into another one."
-        ) from None
+
+    return read_record(folder / HARMONISE, read)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from voxtempo.assess.conformal import threshold_for_misses
 from voxtempo.cohort import Case, ValidationView, fitted_on
 from voxtempo.inference.answer import Answer
-from voxtempo.inference.judge import Judged, Row
+from voxtempo.inference.judged import Judged, Row
 from voxtempo.inference.native import native_outputs
 from voxtempo.inference.promise import Promise
 from voxtempo.inference.structures import without_ignored

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import groupby, product
 from typing import Any
 
@@ -18,13 +18,10 @@ from voxtempo.inference.answer import Answer
 from voxtempo.inference.calibration import Calibration
 from voxtempo.inference.certainty import map_certainty, unit_certainty
 from voxtempo.inference.lens import Lens
-from voxtempo.inference.monte_carlo import MonteCarlo
+from voxtempo.inference.network import Look, Network
 from voxtempo.inference.postprocess import Operation, thresholds_of
 from voxtempo.inference.stitching import stitch
 from voxtempo.inference.windows import join_windows
-from voxtempo.learning.attention_pooling import AttentionPooling, describer
-from voxtempo.learning.fit import predict_full
-from voxtempo.learning.recipe import Recipe
 from voxtempo.learning.tasks import LearningTask, SegmentTask
 from voxtempo.scans.room import room
 
@@ -32,87 +29,66 @@ Probabilities = NDArray[np.float32]
 Read = Callable[[FeedCase], Iterator[tuple[Sequence[Position], NDArray[np.float32]]]]
 
 
-@dataclass(frozen=True)
-class Look:
-    """One way to ask a network: about the mirror image along an axis, under one draw of dropout's masks, or plainly."""
-
-    axis: str | None = None
-    sample: int | None = None
-
-
 class Predictor:
     """One network, or several whose answers are averaged, with all that is needed to show them whole cases.
 
     Parameters
     ----------
-    models : Keras models that give logits.
-    recipes : of each model, in the same order. Models of one study share shape and classes.
+    networks : of one study: they share shape and classes. Those of one fold stand side by side, and what they say together goes
+        through their calibration before the folds are averaged.
     study : complete.
-    poolings : of each model where the study joins windows by learned weights, else empty.
     operations : what is done to label maps on their way to the native grid (segment).
     mirror : axes ("x", "y", "z") of a sample along which its mirror image is asked too; the answers are averaged.
-    lenses : of each model where the study harmonises, else empty: how its fold sees a prepared case.
-    calibrations : of each model where the run is calibrated, else empty; the models of one fold share one, which their common
-        answer to a case goes through before those of several folds are averaged.
     """
 
     def __init__(
         self,
-        models: Sequence[Any],
-        recipes: Sequence[Recipe],
+        networks: Sequence[Network],
         study: Study,
-        poolings: Sequence[AttentionPooling] = (),
         operations: Sequence[Operation] = (),
         mirror: Sequence[str] = (),
-        lenses: Sequence[Lens] = (),
-        calibrations: Sequence[Calibration] = (),
     ) -> None:
-        self.models = tuple(models)
-        self.poolings = tuple(poolings)
+        self.networks = tuple(networks)
+        self.study = study
         self.operations = tuple(operations)
         self.mirror = tuple(mirror)
-        self.lenses = tuple(lenses)
-        self.calibrations = tuple(calibrations)
-        self.recipes = tuple(recipes)
-        self.recipe = recipes[0]
-        self.tasks: tuple[LearningTask, ...] = tuple(recipe.learning_task for recipe in recipes)
-        self.study = study
-        self._left_on: dict[int, MonteCarlo] = {}
-        self._describers: dict[int, Any] = {}
+        self.recipe = self.networks[0].recipe
+        self.tasks: tuple[LearningTask, ...] = tuple(network.task for network in self.networks)
 
     @property
     def task(self) -> LearningTask:
-        """The task (classes and labels are the same for all models)."""
+        """The task (classes and labels are the same for all networks)."""
         return self.tasks[0]
+
+    @property
+    def calibrations(self) -> tuple[Calibration, ...]:
+        """The calibration of each network; none where the run is not calibrated."""
+        return tuple(network.calibration for network in self.networks if network.calibration is not None)
 
     def with_operations(self, operations: Sequence[Operation]) -> Predictor:
         """Return the same network(s) with these operations on label maps."""
-        return self._with(operations=operations)
+        return Predictor(self.networks, self.study, operations, self.mirror)
 
     def with_mirror(self, axes: Sequence[str]) -> Predictor:
         """Return the same network(s), asked about mirror images along these axes too."""
-        return self._with(mirror=axes)
+        return Predictor(self.networks, self.study, self.operations, axes)
 
     def with_lenses(self, lenses: Sequence[Lens]) -> Predictor:
         """Return the same network(s), each looking through its lens (or, without any, at prepared cases as they are)."""
-        return self._with(lenses=lenses)
+        return self._each("lens", lenses)
 
     def with_calibrations(self, calibrations: Sequence[Calibration]) -> Predictor:
         """Return the same network(s), each calibrated by its map (or, without any, not at all)."""
-        return self._with(calibrations=calibrations)
+        return self._each("calibration", calibrations)
 
     def only(self, first: int, count: int = 1) -> Predictor:
         """Return a predictor of some of the networks, ``count`` of them from the one at place ``first`` on."""
-        places = slice(first, first + count)
-        one_each = ("models", "recipes", "poolings", "lenses", "calibrations")
-        return self._with(**{name: getattr(self, name)[places] for name in one_each})
+        return Predictor(self.networks[first : first + count], self.study, self.operations, self.mirror)
 
-    def _with(self, **changes: Any) -> Predictor:
-        names = ("models", "recipes", "study", "poolings", "operations", "mirror", "lenses", "calibrations")
-        made = Predictor(**{name: changes.get(name, getattr(self, name)) for name in names})
-        if "models" not in changes:
-            made._left_on, made._describers = self._left_on, self._describers
-        return made
+    def _each(self, name: str, values: Sequence[Any]) -> Predictor:
+        pairs = zip(self.networks, values or [None] * len(self.networks), strict=True)
+        networks = [replace(network, **{name: value}) for network, value in pairs]
+        return Predictor(networks, self.study, self.operations, self.mirror)
 
     def sampler(self, case: FeedCase) -> Sampler:
         """Return the sampler that covers a case as the study wants it."""
@@ -189,9 +165,8 @@ class Predictor:
         if not self.calibrations:
             return np.asarray(mean.mean(axis=0), np.float32)
         total = np.zeros(said.shape[-1])
-        for _, several in groupby(range(len(mean)), lambda place: id(self.calibrations[place])):
-            places = list(several)
-            total += len(places) * self.calibrations[places[0]].apply(mean[places].mean(axis=0))
+        for calibration, places in self._alike("calibration"):
+            total += len(places) * calibration.apply(mean[places].mean(axis=0))
         return np.asarray(total / len(mean), np.float32)
 
     def _told(
@@ -213,13 +188,16 @@ class Predictor:
 
     def _seen(self, case: FeedCase) -> Iterator[tuple[int, FeedCase]]:
         """Yield the place of each network with the case as that network sees it."""
-        if not self.lenses:
-            yield from ((place, case) for place in range(len(self.models)))
-            return
-        for _, several in groupby(range(len(self.models)), lambda place: id(self.lenses[place])):
-            places = list(several)
-            seen = self.lenses[places[0]](case)
+        for lens, places in self._alike("lens"):
+            seen = case if lens is None else lens(case)
             yield from ((place, seen) for place in places)
+
+    def _alike(self, name: str) -> Iterator[tuple[Any, list[int]]]:
+        """Yield what neighbouring networks share, and their places."""
+        owned = [getattr(network, name) for network in self.networks]
+        for _, places in groupby(range(len(owned)), lambda place: id(owned[place])):
+            several = list(places)
+            yield owned[several[0]], several
 
     def _cover(self, case: FeedCase, sampler: Sampler) -> Iterator[tuple[Sequence[Position], NDArray[np.float32]]]:
         """Yield the positions that cover a case, a batch at a time, with their samples."""
@@ -238,7 +216,7 @@ class Predictor:
             positions = []
             answers, weights = [], []
             for number, (group, images) in enumerate(read(seen)):
-                heard = [self._ask(place, look, images, number) for look in self.looks]
+                heard = [self.networks[place].ask(images, self._batch, look, number) for look in self.looks]
                 answers.append(np.stack([each for each, _ in heard], axis=1))
                 weights.append(np.stack([score for _, score in heard], axis=1))
                 positions += group
@@ -251,54 +229,15 @@ class Predictor:
 
         Each network joins its own, and each look by itself.
         """
-        how = self.study.evaluate.windows
+        how, weighed = self.study.evaluate.windows, self.networks[0].pooling is not None
         joined = np.empty(said.shape[1:], np.float32)
         for place in np.ndindex(*joined.shape[:2]):
-            joined[place] = join_windows(said[:, *place], how, scores[:, *place][:, None] if self.poolings else None)
+            joined[place] = join_windows(said[:, *place], how, scores[:, *place][:, None] if weighed else None)
         return joined
-
-    def _ask(
-        self, place: int, look: Look, images: NDArray[np.float32], number: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Return a network's decoded answers to samples (n, k) or (n, ..., k), and their scores (n,).
-
-        Parameters
-        ----------
-        place : of the network.
-        look : in which way it is asked. What it says of a mirror image is turned back.
-        images : (n, ...).
-        number : of the batch within its case.
-        """
-        task, model = self.tasks[place], self._model(place, look, number)
-        axis = None if look.axis is None else 1 + "xyz".index(look.axis)
-        shown = images if axis is None else np.ascontiguousarray(np.flip(images, axis))
-        scores = np.zeros(len(images))
-        if self.poolings:
-            features, logits = self._describe(place, look, model)(shown, self._batch)
-            scores = self.poolings[place].scores(features)
-        else:
-            logits = predict_full(model, shown, self._batch)
-        said = task.decode(logits)
-        if task.name == "regress":
-            return said[:, None], scores
-        return (np.flip(said, axis) if axis is not None and said.ndim == images.ndim else said), scores
-
-    def _model(self, place: int, look: Look, number: int) -> Any:
-        if look.sample is None:
-            return self.models[place]
-        if place not in self._left_on:
-            self._left_on[place] = MonteCarlo(self.models[place], self.recipes[place].seed)
-        return self._left_on[place].drawn(look.sample, number)
-
-    def _describe(self, place: int, look: Look, model: Any) -> Any:
-        key = 2 * place + (look.sample is not None)
-        if key not in self._describers:
-            self._describers[key] = describer(model)
-        return self._describers[key]
 
     def _map(self, case: FeedCase, sampler: Sampler, task: SegmentTask) -> Answer:
         """Return the mean of all probability maps, stitched one after another, and how far they are apart."""
-        count = len(self.models) * len(self.looks)
+        count = len(self.networks) * len(self.looks)
         maps: list[NDArray[Any]] = []
         expected: NDArray[np.float32] | None = None
         if count == 1:
@@ -326,7 +265,8 @@ class Predictor:
 
         def pieces() -> Iterator[tuple[Sequence[int], Probabilities]]:
             for number, (positions, images) in enumerate(self._cover(case, sampler)):
-                for position, said in zip(positions, self._ask(place, look, images, number)[0], strict=True):
+                heard = self.networks[place].ask(images, self._batch, look, number)[0]
+                for position, said in zip(positions, heard, strict=True):
                     patch = said if said.ndim == 4 else said[:, :, None]
                     yield position.start, patch if sampler.plane is None else sampler.plane.to_scan(patch)
 

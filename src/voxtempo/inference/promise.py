@@ -6,7 +6,6 @@ fitted on the same subjects would weaken it. See ``assess.conformal`` for when i
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,8 +23,8 @@ from voxtempo.assess.conformal import (
     value_scores,
 )
 from voxtempo.cohort import ValidationView, fitted_on
-from voxtempo.errors import RunError
-from voxtempo.inference.judge import Judged, Row
+from voxtempo.inference.judged import Judged, Row, refuse_rows_of_others
+from voxtempo.inference.record import read_record
 from voxtempo.learning.tasks import ClassifyTask, LearningTask, RegressTask, SegmentTask
 
 CONFORMAL = "conformal.json"
@@ -92,19 +91,13 @@ def promise_in(folder: Path) -> Promise | None:
     ------
     RunError : the record is damaged.
     """
-    path = folder / CONFORMAL
-    if not path.is_file():
-        return None
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+
+    def read(record: dict[str, Any]) -> Promise:
         quantile = math.inf if record["quantile"] is None else float(record["quantile"])
         thresholds = {str(name): float(value) for name, value in record["thresholds"].items() if value is not None}
         return Promise(float(record["coverage"]), record["conformity"], quantile, float(record["floor"]), thresholds)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(
-            f"{path} is damaged: {error}. Restore the file from a copy of the run folder, or train the study again into "
-            "another one."
-        ) from None
+
+    return read_record(folder / CONFORMAL, read)
 
 
 def with_sets(judged: Judged, promise: Promise | None, task: LearningTask) -> Judged:
@@ -136,7 +129,7 @@ def promise_sets(
     ------
     LeakageError : a case is not of the view.
     """
-    view.refuse_others(row["id"].split("@")[0] for row in judged.rows)
+    refuse_rows_of_others(view, judged)
     groups = [row["group"] for row in judged.rows]
     if isinstance(task, ClassifyTask):
         raw = np.array([said.mean(axis=(0, 1)) for said in judged.said], np.float64)

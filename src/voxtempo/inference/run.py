@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -13,8 +12,10 @@ from voxtempo.cohort.study import Study
 from voxtempo.errors import RunError, StudyError
 from voxtempo.inference.calibration import NEUTRAL, Calibration, calibration_in
 from voxtempo.inference.lens import HARMONISE, Lens, read_lens
+from voxtempo.inference.network import Network
 from voxtempo.inference.postprocess import Operation, read_operations
 from voxtempo.inference.predictor import Predictor
+from voxtempo.inference.record import RESTORE, read_record
 from voxtempo.learning import backend
 from voxtempo.learning.attention_pooling import AttentionPooling
 from voxtempo.learning.recipe import Recipe
@@ -77,9 +78,9 @@ class Run:
         try:
             study = load_study(self.folder / STUDY)
         except StudyError as error:
-            raise RunError(f"{error}{_RESTORE}") from None
+            raise RunError(f"{error}{RESTORE}") from None
         if study.prepare is None or study.sample is None or study.train.batch is None:
-            raise RunError(f"{self.folder / STUDY} is not complete: a part of it is gone.{_RESTORE}")
+            raise RunError(f"{self.folder / STUDY} is not complete: a part of it is gone.{RESTORE}")
         return study
 
     @cached_property
@@ -88,7 +89,7 @@ class Run:
         try:
             return tuple(Recipe.loads(network / NETWORK) for network in chain.from_iterable(self.networks))
         except RunError as error:
-            raise RunError(f"{error}{_RESTORE}") from None
+            raise RunError(f"{error}{RESTORE}") from None
 
     @property
     def task(self) -> LearningTask:
@@ -107,12 +108,7 @@ class Run:
 
     def refuse_changed_files(self) -> None:
         """Raise a ``RunError`` where a file that the preparation needs beside the scans (an atlas) is no longer the same."""
-        path = self.folder / PREPARE
-        try:
-            record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path} cannot be read: {error}.{_RESTORE}") from None
-        for name, digest in record.get("files", {}).items():
+        for name, digest in (read_record(self.folder / PREPARE, _files) or {}).items():
             if not Path(name).is_file() or content_hash(name) != digest:
                 raise RunError(
                     f"The preparation of this run needs the file {name}, which has changed or is gone since training. Put the "
@@ -122,11 +118,10 @@ class Run:
     @property
     def metrics(self) -> dict[str, Any]:
         """The content of ``metrics.json``."""
-        path = self.folder / "metrics.json"
-        try:
-            return dict(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path} cannot be read: {error}.") from None
+        found = read_record(self.folder / "metrics.json", dict)
+        if found is None:
+            raise RunError(f"{self.folder} has no metrics.json. 'voxtempo evaluate {self.folder}' writes it.")
+        return found
 
     @cached_property
     def lenses(self) -> tuple[Lens, ...]:
@@ -141,30 +136,22 @@ class Run:
         found = [read_lens(member) for member in self.members]
         for member, each in zip(self.members, found, strict=True):
             if each is None:
-                raise RunError(f"{member / HARMONISE} is gone, without which scans cannot be harmonised.{_RESTORE}")
+                raise RunError(f"{member / HARMONISE} is gone, without which scans cannot be harmonised.{RESTORE}")
         return tuple(each[0] for each in found if each is not None)
 
     @cached_property
     def predictor(self) -> Predictor:
         """The network(s) with their weights (the framework is loaded now)."""
         backend.start(self.study.train.seed)
-        models, poolings, lenses = [], [], []
-        if self.study.harmonise:
-            lenses = [lens for lens, networks in zip(self.lenses, self.networks, strict=True) for _ in networks]
-        for network, recipe in zip(chain.from_iterable(self.networks), self.recipes, strict=True):
-            models.append(_load(network, recipe))
-            if self.study.evaluate.windows == "attention":
-                poolings.append(AttentionPooling.load(network / POOLING))
-        return Predictor(
-            models,
-            self.recipes,
-            self.study,
-            poolings,
-            self.operations,
-            mirror_in(self.folder),
-            lenses,
-            self.calibrations,
-        )
+        weighed = self.study.evaluate.windows == "attention"
+        lenses = self.lenses or (None,) * len(self.networks)
+        seen = [(folder, lens) for lens, fold in zip(lenses, self.networks, strict=True) for folder in fold]
+        networks = [
+            Network(_load(folder, recipe), recipe, AttentionPooling.load(folder / POOLING) if weighed else None, lens)
+            for (folder, lens), recipe in zip(seen, self.recipes, strict=True)
+        ]
+        predictor = Predictor(networks, self.study, self.operations, mirror_in(self.folder))
+        return predictor.with_calibrations(self.calibrations)
 
     @property
     def calibrations(self) -> tuple[Calibration, ...]:
@@ -188,10 +175,7 @@ def operations_in(folder: Path, task: LearningTask) -> tuple[Operation, ...]:
     ------
     RunError : the record is damaged.
     """
-    try:
-        return read_operations(folder / POSTPROCESS, task) if isinstance(task, SegmentTask) else ()
-    except RunError as error:
-        raise RunError(f"{error}{_RESTORE}") from None
+    return read_operations(folder / POSTPROCESS, task) if isinstance(task, SegmentTask) else ()
 
 
 def mirror_in(folder: Path) -> tuple[str, ...]:
@@ -201,17 +185,18 @@ def mirror_in(folder: Path) -> tuple[str, ...]:
     ------
     RunError : the record is damaged.
     """
-    path = folder / MIRROR
-    if not path.is_file():
-        return ()
-    try:
-        axes = json.loads(path.read_text(encoding="utf-8"))["axes"]
-        if isinstance(axes, list) and set(axes) <= set("xyz"):
-            return tuple(axes)
-        reason = f"'axes' is {axes}"
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = str(error)
-    raise RunError(f"{path} is damaged: {reason}.{_RESTORE}")
+
+    def read(record: dict[str, Any]) -> tuple[str, ...]:
+        axes = record["axes"]
+        if not isinstance(axes, list) or not set(axes) <= set("xyz"):
+            raise ValueError(f"'axes' is {axes}")
+        return tuple(axes)
+
+    return read_record(folder / MIRROR, read) or ()
+
+
+def _files(record: dict[str, Any]) -> dict[str, str]:
+    return dict(record.get("files", {}))
 
 
 def _load(member: Path, recipe: Recipe) -> Any:
@@ -225,14 +210,9 @@ def _load(member: Path, recipe: Recipe) -> Any:
         model = recipe.build()
     except (StudyError, KeyError, TypeError, ValueError) as error:
         reason = str(error) if isinstance(error, StudyError) else f"{type(error).__name__}: {error}."
-        raise RunError(
-            f"{member / NETWORK} does not describe a network that can be built: {reason}{_RESTORE}"
-        ) from None
+        raise RunError(f"{member / NETWORK} does not describe a network that can be built: {reason}{RESTORE}") from None
     try:
         read_weights(model, member / WEIGHTS)
     except RunError as error:
-        raise RunError(f"{error}{_RESTORE}") from None
+        raise RunError(f"{error}{RESTORE}") from None
     return model
-
-
-_RESTORE = " Restore the file from a copy of the run folder, or train the study again into another one."

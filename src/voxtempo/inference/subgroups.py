@@ -10,22 +10,25 @@ import numpy as np
 from voxtempo.assess import class_codes, subgroup_metrics, subgroup_of
 from voxtempo.assess.classification import classification_statistic
 from voxtempo.assess.figure import Figure
-from voxtempo.assess.gaps import GOALS, Part, subgroup_gaps
+from voxtempo.assess.gaps import Part, subgroup_gaps
 from voxtempo.assess.intervals import mean_statistic
 from voxtempo.assess.regression import regression_statistic
 from voxtempo.assess.segmentation import structure_columns
 from voxtempo.assess.subgroups import UNKNOWN
 from voxtempo.cohort.case import Case
 from voxtempo.cohort.study import Study
-from voxtempo.inference.judge import Judged, fitted_beside, judged_units, metrics_of
+from voxtempo.inference.figures import fitted_beside, judged_units, metrics_of
+from voxtempo.inference.judged import Judged, Row
+from voxtempo.learning.cases import case_of
 from voxtempo.learning.tasks import ClassifyTask, LearningTask, SegmentTask
+from voxtempo.metrics import goal_of
 
 
 def subgroups_of(judged: Judged, task: LearningTask, study: Study, cases: Sequence[Case]) -> dict[str, Any]:
     """Return the figures of every subgroup of the columns the study names."""
     return {
         column: subgroup_metrics(values, lambda chosen: metrics_of(judged.only(chosen), task, study, study.evaluate.by))
-        for column, values in _subgroup_values(judged, study, cases).items()
+        for column, values in subgroup_values(judged.rows, study, cases).items()
     }
 
 
@@ -41,7 +44,7 @@ def gaps_of(
     """
     settings = {"resamples": study.evaluate.intervals, "seed": study.split.seed}
     found = {}
-    for column, values in _subgroup_values(judged, study, cases).items():
+    for column, values in subgroup_values(judged.rows, study, cases).items():
         groups = np.array(subgroup_of(values), dtype=object)
         parts = {
             name: _part(judged.only(np.flatnonzero(groups == name)), task, study.evaluate.by)
@@ -49,20 +52,18 @@ def gaps_of(
             if name != UNKNOWN
         }
         keys = dict.fromkeys(key for part, names in parts.values() for key in part(np.ones((1, len(names)))))
-        goals = {key: GOALS[name] for key in keys if (name := key[0]) in GOALS}
+        goals = {key: goal for key in keys if (goal := goal_of(key[0])) is not None}
         own = {name: {key: _figure_in(subgroups[column][name], key, task) for key in goals} for name in parts}
         figures = {name: {key: figure for key, figure in each.items() if figure} for name, each in own.items()}
         found[column] = _nested(subgroup_gaps(parts, goals, **settings, figures=figures), task)
     return found
 
 
-def _subgroup_values(judged: Judged, study: Study, cases: Sequence[Case]) -> dict[str, list[str]]:
-    """Return column -> its value for every judged row."""
+def subgroup_values(rows: Sequence[Row], study: Study, cases: Sequence[Case]) -> dict[str, list[str]]:
+    """Return column -> its value for every judged row, of the columns the study names."""
     columns = {case.id: case.row for case in cases}
-    return {
-        column: [columns[row["id"].split("@")[0]].get(column, "") for row in judged.rows]
-        for column in study.evaluate.subgroups
-    }
+    own = [columns[case_of(row["id"], columns)] for row in rows]
+    return {column: [each.get(column, "") for each in own] for column in study.evaluate.subgroups or ()}
 
 
 def _part(judged: Judged, task: LearningTask, by: str) -> Part[tuple[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import numpy as np
 
 from voxtempo.cohort.case import Case
@@ -46,6 +48,15 @@ def event_unit(case_id: str, onset: float) -> str:
     'run-01@52.5s'
     """
     return f"{case_id}@{onset:g}s"
+
+
+def case_of(unit: str, known: Container[str]) -> str:
+    """Return the id of the case that a row of the predictions is about: of an event's row, what stands before its onset.
+
+    >>> case_of("run-01@52.5s", {"run-01"}), case_of("left@rest", {"left@rest"})
+    ('run-01', 'left@rest')
+    """
+    return unit if unit in known else unit.rpartition("@")[0] or unit
 
 
 def _voxels(scan: CachedScan) -> Voxels:

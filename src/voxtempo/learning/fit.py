@@ -26,6 +26,7 @@ from voxtempo.learning.backend import seed_update
 from voxtempo.learning.checkpoints import Checkpoints, Progress
 from voxtempo.learning.schedules import rate_at
 from voxtempo.learning.tasks import LearningTask
+from voxtempo.metrics import higher_is_better
 
 Report = Callable[[dict[str, float]], None]
 Tick = Callable[[int, int, float], None]
@@ -139,7 +140,7 @@ def _close_epoch(
         row["validation_loss"] = loss
         row[f"validation_{task.monitor}"] = score
         # A classifier's accuracy moves in steps of one case; its loss does not.
-        value = -loss if task.name == "classify" else score if task.larger_is_better else -score
+        value = -loss if task.name == "classify" else score if higher_is_better(task.monitor) else -score
         if progress.best is None or value > progress.best:
             progress.best, progress.best_epoch, progress.stale = value, progress.epoch + 1, 0
             checkpoints.save_best(model)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxtempo.cohort.regions import written_labels
+from voxtempo.metrics import criterion_of
 from voxtempo.networks import Classify, Head, Regress, Segment
 
 Logits = NDArray[np.float32]
@@ -20,8 +21,11 @@ class LearningTask(ABC):
     """A task turns truths into targets, and a network's raw outputs into answers."""
 
     name: Literal["classify", "regress", "segment"]
-    monitor: str
-    larger_is_better: bool = True
+
+    @property
+    def monitor(self) -> str:
+        """The metric that ``score`` returns and the best epoch is told by."""
+        return criterion_of(self.name)
 
     @property
     @abstractmethod
@@ -87,7 +91,6 @@ class ClassifyTask(LearningTask):
 
     classes: tuple[str, ...]
     name = "classify"
-    monitor = "balanced_accuracy"
 
     @property
     def head(self) -> Head:
@@ -119,8 +122,6 @@ class RegressTask(LearningTask):
     mean: float
     deviation: float
     name = "regress"
-    monitor = "mae"
-    larger_is_better = False
 
     @property
     def head(self) -> Head:
@@ -162,7 +163,6 @@ class SegmentTask(LearningTask):
     regions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     ignore: int | None = None
     name = "segment"
-    monitor = "dice"
 
     @property
     def head(self) -> Head:

@@ -19,9 +19,10 @@ from voxtempo.planning.machine import Machine, this_machine
 from voxtempo.planning.network import plan_network
 from voxtempo.planning.sample import plan_sample
 from voxtempo.planning.spacing import plan_spacing
+from voxtempo.planning.subgroups import plan_subgroups
 from voxtempo.planning.training import FEWEST_UPDATES, plan_batch, plan_training, train_samples
-from voxtempo.planning.wording import by
 from voxtempo.scans import Geometry
+from voxtempo.wording import by
 
 MOSTLY_AIR = 0.25
 """With a larger share of voxels that are exactly 0 the background was cut out, and does not count in a scan's statistics."""
@@ -88,7 +89,8 @@ def complete(
     done = study.model_copy(update={"prepare": named, "sample": sample, "network": network})
     train = plan_training(done, cohort, foreseen, limits, machine, fingerprint, reasons)
     mirror = study.evaluate.mirror or ("auto" if study.task == "segment" else "none")
-    done = done.model_copy(update={"train": train, "evaluate": study.evaluate.model_copy(update={"mirror": mirror})})
+    judged = {"mirror": mirror, "subgroups": plan_subgroups(study, cohort, reasons)}
+    done = done.model_copy(update={"train": train, "evaluate": study.evaluate.model_copy(update=judged)})
     cost = estimate(done, foreseen.largest, train_samples(cohort, sample, foreseen), machine)
     return Plan(done, tuple(reasons), cost, fingerprint)
 

@@ -10,7 +10,7 @@ from voxtempo.cohort.study import Sample, Slices, Study, Window
 from voxtempo.planning.foresee import Foreseen
 from voxtempo.planning.limits import Limits
 from voxtempo.planning.patches import Box, plan_patch
-from voxtempo.planning.wording import by
+from voxtempo.wording import by
 
 FEW_SLICES = 8
 """A stack of fewer slices is no volume for a 3D network: it is learned slice by slice, each with its neighbours."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from voxtempo.errors import GeometryError
-from voxtempo.scans.geometry import orientation_change
+from voxtempo.scans.orientation import orientation_change
 
 
 def _three(value: Any) -> Any:

@@ -8,7 +8,7 @@ label map goes through the geometric steps with the decision taken on the image,
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from voxtempo.registry import Registry
@@ -65,14 +65,5 @@ class Step(ABC):
 
 
 steps: Registry[type[Step]] = Registry("preparation step", "voxtempo.prepare")
-
-
-def step(name: str) -> Callable[[type[Step]], type[Step]]:
-    """Register a step under the name that study files use."""
-
-    def decorate(cls: type[Step]) -> type[Step]:
-        cls.name = name
-        steps.add(name, cls)
-        return cls
-
-    return decorate
+step = steps.named
+"""Registers a step under the name that study files use."""

@@ -55,8 +55,8 @@ def risk_coverage_chart(curve: dict[str, Any], error: str) -> Markup | None:
     axes.axhline(float(risk[-1]), color=MUTED, linewidth=1.2, label="in any order")
     axes.plot(coverage, best, color=ORANGE, linestyle=(0, (6, 2)), linewidth=1.8, label="by the errors themselves")
     axes.plot(coverage, risk, color=BLUE, linewidth=2.2, label="by uncertainty")
-    axes.set(xlim=(0, 1.01), ylim=(0, 1.12 * max(float(np.nanmax(risk)), 1e-9)))
+    axes.set(xlim=(0, 1.01), ylim=(0, 1.5 * max(float(np.nanmax(risk)), 1e-9)))  # room for the legend
     axes.set_xlabel("share of cases answered, the most certain first")
     axes.set_ylabel(error)
-    legend(axes, "lower right", "cases in order")
+    legend(axes, "upper left", "cases in order")
     return svg(figure, "risk-coverage", "Risk-coverage curve")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from voxtempo.metrics import criterion_of
 from voxtempo.report.run_files import RunFiles, mapping
-
-HEADLINES = {"classify": "balanced_accuracy", "regress": "mae", "segment": "dice"}
 
 
 def chosen(run: RunFiles) -> list[str]:
@@ -42,19 +41,19 @@ def _together(run: RunFiles) -> list[str]:
     alone = run.metrics.get("validation_alone")
     if not isinstance(alone, list) or not alone:
         return []
-    headline = HEADLINES[run.task]
-    together = _headline(run.metrics.get("validation"), headline)
-    single = [_headline(each, headline) for each in alone]
+    criterion = criterion_of(run.task)
+    together = _value(run.metrics.get("validation"), criterion)
+    single = [_value(each, criterion) for each in alone]
     if together is None or None in single:
         return []
     said = ", ".join(f"{value:.4g}" for value in single)
     return [
-        f"{len(alone)} networks from different seeds answer together: {headline.replace('_', ' ')} on the validation cases "
+        f"{len(alone)} networks from different seeds answer together: {criterion.replace('_', ' ')} on the validation cases "
         f"{together:.4g}; each alone {said}."
     ]
 
 
-def _headline(metrics: Any, name: str) -> float | None:
+def _value(metrics: Any, name: str) -> float | None:
     figure = mapping(metrics).get(name)
     figure = mapping(figure).get("mean", figure)
     value = mapping(figure).get("value")

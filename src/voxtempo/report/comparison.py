@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from voxtempo.report.html import render_html
 
 
 def comparison_page(content: dict[str, Any]) -> str:
@@ -15,11 +15,4 @@ def comparison_page(content: dict[str, Any]) -> str:
     content : "title"; "sentences" and "notes", texts; "ranks", "pairs" and "figures", tables of texts whose first row is
         the heading.
     """
-    environment = Environment(
-        loader=PackageLoader("voxtempo.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("comparison.html").render(**content)
+    return render_html("comparison.html", **content)

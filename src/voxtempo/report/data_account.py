@@ -117,7 +117,8 @@ def division(run: RunFiles) -> str:
     if not split:
         return ""
     if split.get("column"):
-        how = f"One value of the column '{split['column']}' is the test at a time"
+        which = f" (of {', '.join(map(str, split['only']))})" if split.get("only") else ""
+        how = f"One value of the column '{split['column']}'{which} is the test at a time"
     elif split.get("test") and split.get("folds"):
         how = (
             f"A share of {split['test']:g} drawn as the test, the rest in {split['folds']} folds that validate in turn"

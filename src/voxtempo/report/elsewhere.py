@@ -50,7 +50,7 @@ def drops_of(run: RunFiles, metrics: list[str]) -> list[Drop]:
             if value_of(figure) is None:
                 continue
             shown, interval = metric_of(name), interval_of(figure)
-            digits = digits_for(figure, shown.scale)
+            digits = digits_for(figure, shown.axis)
             found.append(
                 Drop(
                     cohort=cohort,

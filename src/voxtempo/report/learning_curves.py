@@ -9,11 +9,11 @@ from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from voxtempo.metrics import higher_is_better
 from voxtempo.report.chart import BLUE, ORANGE, legend, new_chart, svg
 from voxtempo.report.numbers import metric_of, number
 from voxtempo.report.run_files import Row, numbers
 
-SMALLER_IS_BETTER = ("loss", "mae", "rmse", "distance", "hausdorff", "error")
 _OTHER = ("epoch", "rate", "seconds", "train_loss", "validation_loss")
 
 
@@ -41,8 +41,15 @@ def _caption(histories: Sequence[list[Row]], column: str) -> str:
 
 
 def _best(column: str, values: NDArray[np.float64]) -> int:
-    downwards = any(word in column for word in SMALLER_IS_BETTER)
+    """Return the place of the best epoch by a figure of the validation cases; what is no known metric should be large."""
+    downwards = higher_is_better(_metric_in(column)) is False
     return int(np.nanargmin(values) if downwards else np.nanargmax(values))
+
+
+def _metric_in(column: str) -> str:
+    """Return the metric of a history column such as "validation_mae"."""
+    side, _, metric = column.partition("_")
+    return metric if metric and side in ("train", "validation") else column
 
 
 def column_title(column: str) -> str:
@@ -51,11 +58,12 @@ def column_title(column: str) -> str:
     >>> column_title("validation_dice")
     'Validation: dice'
     """
-    side, _, metric = column.partition("_")
-    if side in ("train", "validation") and metric:
-        title = metric_of(metric).title
-        return f"{side.capitalize()}: {title if title.isupper() else title[0].lower() + title[1:]}"
-    return metric_of(column).title
+    metric = _metric_in(column)
+    title = metric_of(metric).title
+    if metric == column:
+        return title
+    side = column.partition("_")[0].capitalize()
+    return f"{side}: {title if title.isupper() else title[0].lower() + title[1:]}"
 
 
 def _loss(histories: Sequence[list[Row]]) -> Markup:

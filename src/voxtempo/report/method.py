@@ -75,12 +75,10 @@ def _training(run: RunFiles) -> Facts:
 
 
 def _evaluation(run: RunFiles) -> Facts:
-    asked = {key: run.study.get(key) for key in ("split", "evaluate")}
     return [
-        (_title(key), text)
-        for section in asked.values()
-        if isinstance(section, dict)
-        for key, value in section.items()
+        (_title(f"{section} by" if key == "by" else key), text)
+        for section in ("split", "evaluate")
+        for key, value in mapping(run.study.get(section)).items()
         if (text := in_words(value)) not in ("", "no")
     ]
 

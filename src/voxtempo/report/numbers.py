@@ -1,126 +1,21 @@
-"""How results are written: names of metrics, digits that the interval supports, and places on a scale."""
+"""How results are written: titles of metrics, digits that the interval supports, and places on an axis."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-Scale = Literal["rate", "share", "error", "signed"]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """How a metric is shown: its name, unit, which scale its bar is drawn on, and a line that says what it is."""
-
-    title: str
-    scale: Scale
-    unit: str = ""
-    meaning: str = ""
-
-
-METRICS = {
-    "accuracy": Metric("Accuracy", "rate", meaning="share of right answers"),
-    "balanced_accuracy": Metric("Balanced accuracy", "rate", meaning="mean recall of the classes"),
-    "auc": Metric("Area under ROC", "rate", meaning="chance that a case of the class ranks higher"),
-    "precision": Metric("Precision", "rate", meaning="right among those found"),
-    "recall": Metric("Recall", "rate", meaning="found among those there are"),
-    "specificity": Metric("Specificity", "rate", meaning="spared among the others"),
-    "f1": Metric("F1", "rate", meaning="harmonic mean of precision and recall"),
-    "average_precision": Metric(
-        "Average precision", "rate", meaning="precision over all recalls; by chance the class's share"
-    ),
-    "top_2_accuracy": Metric("Top 2 accuracy", "rate", meaning="true class among the two likeliest"),
-    "top_3_accuracy": Metric("Top 3 accuracy", "rate", meaning="true class among the three likeliest"),
-    "mcc": Metric("Matthews correlation", "share", meaning="of truth and prediction; 0 by chance"),
-    "kappa": Metric("Cohen's kappa", "share", meaning="agreement beyond chance"),
-    "brier": Metric("Brier score", "error", meaning="squared error of the probabilities, 0 to 1"),
-    "log_loss": Metric("Log-loss", "error", "nats", "surprise at the true class"),
-    "positive_predictive_value": Metric("Positive predictive value", "rate", meaning="right among those called"),
-    "negative_predictive_value": Metric("Negative predictive value", "rate", meaning="right among those not called"),
-    "positive_predictive_value_at_prevalence": Metric(
-        "Positive predictive value", "rate", meaning="at the stated prevalence"
-    ),
-    "negative_predictive_value_at_prevalence": Metric(
-        "Negative predictive value", "rate", meaning="at the stated prevalence"
-    ),
-    "youden": Metric("Youden's index", "share", meaning="sensitivity + specificity − 1"),
-    "calibration_error": Metric("Calibration error", "error", meaning="of the predicted class, without chance's part"),
-    "class_wise_calibration_error": Metric(
-        "Class-wise calibration error", "error", meaning="the same over all classes"
-    ),
-    "ece": Metric("Expected calibration error", "error", meaning="mean gap of the bins, chance's part included"),
-    "class_wise_ece": Metric("Class-wise expected error", "error", meaning="the same over all classes"),
-    "maximum_calibration_error": Metric("Largest gap", "error", meaning="of any bin"),
-    "coverage": Metric("Coverage", "rate", meaning="truths inside, every subject weighing the same"),
-    "set_size": Metric("Set size", "error", meaning="classes in a set"),
-    "interval_width": Metric("Interval width", "error", meaning="in the target's unit"),
-    "outer_volume": Metric("Outer volume", "error", "ml"),
-    "aurc": Metric("Area under risk-coverage", "error", meaning="mean error over all shares of answered cases"),
-    "excess_aurc": Metric("Excess area", "error", meaning="above the order by the errors themselves"),
-    "ause": Metric("Sparsification error", "error", meaning="excess area over the mean error; 0 is perfect"),
-    "error_auroc": Metric("Errors told", "rate", meaning="chance that a wrong case is less certain than a right one"),
-    "mae": Metric("Mean absolute error", "error", meaning="in the target's unit"),
-    "rmse": Metric("Root mean squared error", "error", meaning="in the target's unit"),
-    "bias": Metric("Bias", "signed", meaning="mean of predicted minus true"),
-    "r2": Metric("R²", "share", meaning="share of the variation explained"),
-    "correlation": Metric("Correlation", "share", meaning="Pearson"),
-    "gap_sd": Metric("Gap, standard deviation", "error", meaning="of predicted minus true"),
-    "gap_correlation": Metric(
-        "Gap and truth", "share", meaning="correlation; below 0, predictions are pulled to the mean"
-    ),
-    "mae_given_truth": Metric("Mean absolute gap", "error", meaning="was given the truth: no error of prediction"),
-    "dice": Metric("Dice", "rate", meaning="overlap with the truth"),
-    "iou": Metric("Intersection over union", "rate", meaning="shared over joint volume"),
-    "sensitivity": Metric("Sensitivity", "rate", meaning="found of what there is"),
-    "surface_dice": Metric("Surface Dice", "rate", meaning="surface within the tolerance"),
-    "hausdorff_95": Metric("Hausdorff 95", "error", "mm", "surface distance, 95th percentile"),
-    "average_surface_distance": Metric("Average surface distance", "error", "mm", "mean over both surfaces"),
-    "volume": Metric("Volume, predicted", "error", "ml"),
-    "true_volume": Metric("Volume, true", "error", "ml"),
-    "volume_error": Metric("Volume error", "signed", "ml", "predicted minus true"),
-    "absolute_volume_error": Metric("Absolute volume error", "error", "ml"),
-    "volume_lower_limit": Metric("Lower limit of agreement", "signed", "ml", "of predicted minus true volume"),
-    "volume_upper_limit": Metric("Upper limit of agreement", "signed", "ml", "of predicted minus true volume"),
-    "volume_concordance": Metric("Volume concordance", "share", meaning="Lin's, of predicted and true"),
-    "lesion_sensitivity": Metric("Lesions found", "rate", meaning="of the true ones"),
-    "lesion_precision": Metric("Lesions right", "rate", meaning="of the predicted ones"),
-    "lesion_f1": Metric("Lesion F1", "rate", meaning="harmonic mean of both"),
-    "false_lesions": Metric("False lesions", "error", "a case", "predicted where there is none"),
-    "panoptic_quality": Metric("Panoptic quality", "rate", meaning="overlap of matched lesions times their F1"),
-    "recognition_quality": Metric("Recognition quality", "rate", meaning="F1 of lesions that match by more than half"),
-    "segmentation_quality": Metric("Segmentation quality", "rate", meaning="mean overlap of matched lesions"),
-}
-
-NOT_A_RESULT = ("volume", "true_volume")
-"""Figures that describe the cases and judge nothing."""
-
-ORDER = {
-    "classify": (
-        "accuracy",
-        "balanced_accuracy",
-        "auc",
-        "average_precision",
-        "f1",
-        "sensitivity",
-        "recall",
-        "specificity",
-        "precision",
-    ),
-    "regress": ("mae", "rmse", "r2", "correlation", "bias"),
-    "segment": ("dice", "iou", "sensitivity", "precision", "surface_dice", "hausdorff_95", "average_surface_distance"),
-}
-"""What comes first in tables, by task."""
+from voxtempo.metrics import METRICS, Axis, Metric
 
 
 def metric_of(name: str) -> Metric:
-    """Return how a metric is shown; one this module does not know is shown under its own name.
+    """Return what is known of a metric; one that is not known is shown under its own name.
 
     >>> metric_of("my_own").title
     'My own'
     """
-    return METRICS.get(name) or Metric(name.replace("_", " ").capitalize(), "error")
+    return METRICS.get(name) or Metric(name.replace("_", " ").capitalize())
 
 
 def is_figure(value: Any) -> bool:
@@ -144,7 +39,7 @@ def interval_of(figure: Any) -> tuple[float, float] | None:
     return None if low is None or high is None else (low, high)
 
 
-def digits_for(figure: Any, scale: Scale) -> int:
+def digits_for(figure: Any, axis: Axis) -> int:
     """Return the decimals that an interval's width supports: two figures of the width, 2 to 3 for rates, 1 to 3 else.
 
     >>> digits_for({"value": 0.84, "low": 0.76, "high": 0.91}, "rate")
@@ -152,7 +47,7 @@ def digits_for(figure: Any, scale: Scale) -> int:
     >>> digits_for({"value": 0.8821, "low": 0.8742, "high": 0.8893}, "rate")
     3
     """
-    fewest = 1 if scale in ("error", "signed") else 2
+    fewest = 1 if axis in ("error", "signed") else 2
     interval = interval_of(figure)
     width = interval[1] - interval[0] if interval else 0.0
     if width <= 0:
@@ -176,9 +71,16 @@ def number(value: float | None, digits: int) -> str:
 
 
 def interval_text(figure: Any, digits: int) -> str:
-    """Return "[0.76, 0.91]", or nothing without an interval."""
+    """Return "[0.76, 0.91]", with a sign before it where it is approximate, or nothing without an interval.
+
+    >>> interval_text({"value": 0.8, "low": 0.5, "high": 0.9, "approximate": True}, 1)
+    '≈ [0.5, 0.9]'
+    """
     interval = interval_of(figure)
-    return "" if interval is None else f"[{number(interval[0], digits)}, {number(interval[1], digits)}]"
+    if interval is None:
+        return ""
+    sign = "≈ " if figure.get("approximate") else ""
+    return f"{sign}[{number(interval[0], digits)}, {number(interval[1], digits)}]"
 
 
 def units_text(figure: Mapping[str, Any]) -> str:
@@ -205,21 +107,21 @@ def round_up(value: float) -> float:
     return next(step * power for step in (1.0, 2.0, 5.0, 10.0) if step * power >= value * (1 - 1e-9))
 
 
-def span_of(scale: Scale, values: list[float]) -> tuple[float, float]:
-    """Return the ends of the scale on which these values are drawn."""
+def span_of(axis: Axis, values: list[float]) -> tuple[float, float]:
+    """Return the ends of the axis on which these values are drawn."""
     largest, smallest = max(values, default=1.0), min(values, default=0.0)
-    if scale == "rate":
+    if axis == "rate":
         return 0.0, 1.0
-    if scale == "share":
+    if axis == "share":
         return (0.0, 1.0) if smallest >= 0 else (min(-1.0, -round_up(-smallest)) if smallest < -1 else -1.0, 1.0)
-    if scale == "error":
+    if axis == "error":
         return 0.0, round_up(largest)
     reach = round_up(max(largest, -smallest))
     return -reach, reach
 
 
 def place(value: float | None, span: tuple[float, float]) -> float | None:
-    """Return where a value is on a scale, in percent from its low end, kept on the scale."""
+    """Return where a value is on an axis, in percent from its low end, kept on the axis."""
     if value is None:
         return None
     return round(min(100.0, max(0.0, 100.0 * (value - span[0]) / (span[1] - span[0]))), 2)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from voxtempo.report.cases import cases_section
 from voxtempo.report.certainty import certainty_section
 from voxtempo.report.checklist import checklist_section
 from voxtempo.report.findings import findings_section, leaks_of, looked_often, looks_text, problem_counts
+from voxtempo.report.html import render_html
 from voxtempo.report.learning_curves import learning_charts
 from voxtempo.report.method import method_section
 from voxtempo.report.motion import motion_section
@@ -70,14 +69,8 @@ def _learning_section(run: RunFiles) -> Section:
 
 
 def _render(run: RunFiles, sections: list[Section]) -> str:
-    environment = Environment(
-        loader=PackageLoader("voxtempo.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html").render(
+    return render_html(
+        "report.html",
         name=run.name,
         facts=_facts(run),
         verdict=verdict_of(run),

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from voxtempo.metrics import METRICS, leading
 from voxtempo.report.numbers import (
-    METRICS,
-    NOT_A_RESULT,
-    ORDER,
     digits_for,
     interval_of,
     interval_text,
@@ -65,8 +63,8 @@ def _flat(figure: Any) -> bool:
 def headline_figures(run: RunFiles, metrics: dict[str, Any]) -> dict[str, Any]:
     """Return the scalar figures of one role's metrics in reading order; of labels, their mean."""
     figures = {}
-    for name in dict.fromkeys([*ORDER.get(run.task, ()), *METRICS, *sorted(metrics)]):
-        if name in NOT_A_RESULT:
+    for name in dict.fromkeys([*leading(run.task), *METRICS, *sorted(metrics)]):
+        if not metric_of(name).judges:
             continue
         found = metrics.get(name)
         if isinstance(found, dict) and is_figure(found.get("mean")) and run.task == "segment":
@@ -86,11 +84,11 @@ def metric_lines(run: RunFiles, metrics: dict[str, Any]) -> list[Line]:
         kind = [
             f
             for other, f in figures.items()
-            if (metric_of(other).scale, metric_of(other).unit) == (shown.scale, shown.unit)
+            if (metric_of(other).axis, metric_of(other).unit) == (shown.axis, shown.unit)
         ]
         ends = [v for f in kind for v in (value_of(f), *(interval_of(f) or ())) if v is not None]
-        span = span_of(shown.scale, [*ends, baseline] if baseline is not None else ends)
-        digits = digits_for(figure, shown.scale)
+        span = span_of(shown.axis, [*ends, baseline] if baseline is not None else ends)
+        digits = digits_for(figure, shown.axis)
         low, high = interval_of(figure) or (None, None)
         lines.append(
             Line(
@@ -104,7 +102,7 @@ def metric_lines(run: RunFiles, metrics: dict[str, Any]) -> list[Line]:
                 low=place(low, span),
                 high=place(high, span),
                 baseline=place(baseline, span),
-                baseline_text=baseline_text(run, baseline, shown.scale, digits),
+                baseline_text=baseline_text(run, baseline, shown.axis, digits),
                 flat=_flat(figure),
             )
         )
@@ -195,7 +193,7 @@ def grid_of(corner: str, metrics: list[str], rows: list[tuple[str, dict[str, Any
     shown = [metric_of(name) for name in metrics]
     columns = [f"{metric.title}{f' ({metric.unit})' if metric.unit else ''}" for metric in shown]
     widest = [
-        min((digits_for(row[key], metric.scale) for _, row in rows if row.get(key)), default=2)
+        min((digits_for(row[key], metric.axis) for _, row in rows if row.get(key)), default=2)
         for key, metric in zip(metrics, shown, strict=True)
     ]
     body = []

@@ -49,7 +49,7 @@ def strip_chart(values: Mapping[str, NDArray[np.float64]], metric: str) -> Marku
     axes.set_ylim(len(known) - 0.45, -0.55)
     axes.grid(False, axis="y")
     shown = metric_of(metric)
-    if shown.scale == "rate":
+    if shown.axis == "rate":
         low = np.floor(10 * everything.min()) / 10
         axes.set_xlim(max(0.0, float(min(low, 0.9))) - 0.004, 1.004)
     else:

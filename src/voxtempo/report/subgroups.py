@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from voxtempo.metrics import leading
 from voxtempo.report.numbers import (
-    ORDER,
     digits_for,
     interval_of,
     interval_text,
@@ -69,7 +69,7 @@ def gap_lines(run: RunFiles, column: str) -> list[GapLine]:
         figure, shown = mapping(gap.get("difference")), metric_of(name)
         if value_of(figure) is None:
             continue
-        digits, interval = digits_for(figure, shown.scale), interval_of(figure)
+        digits, interval = digits_for(figure, shown.axis), interval_of(figure)
         unit = f" {shown.unit}" if shown.unit else ""
         lines.append(
             GapLine(
@@ -87,7 +87,7 @@ def gap_lines(run: RunFiles, column: str) -> list[GapLine]:
 
 def _gaps(run: RunFiles, recorded: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Yield (metric, class or label, gap): the headline metrics first, then every class's sensitivity or label's Dice."""
-    for name in dict.fromkeys([*ORDER.get(run.task, ()), *recorded]):
+    for name in dict.fromkeys([*leading(run.task), *recorded]):
         found = mapping(recorded.get(name))
         gap = mapping(found.get("mean")) if run.task == "segment" else found
         if "difference" in gap:

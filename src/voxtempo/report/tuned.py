@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from voxtempo.metrics import higher_is_better
 from voxtempo.report.numbers import metric_of, number, value_of
 from voxtempo.report.result_tables import Grid, grid_of, headline_figures
 from voxtempo.report.run_files import RunFiles, mapping
@@ -34,7 +35,7 @@ def _tuned(run: RunFiles) -> dict[str, Any] | None:
     metric = str(run.tuning.get("metric", ""))
     keys = list(dict.fromkeys(key for item in tried for key in item["values"]))
     chosen = mapping(run.tuning.get("chosen"))
-    sign = 1.0 if metric_of(metric).scale == "error" else -1.0
+    sign = -1.0 if higher_is_better(metric) else 1.0
 
     def rank(item: dict[str, Any]) -> tuple[bool, float]:
         mean = value_of(item.get("mean"))

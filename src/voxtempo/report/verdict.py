@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from voxtempo.metrics import Axis, headline_of, path_to
 from voxtempo.report.numbers import (
-    Scale,
     digits_for,
     interval_of,
     interval_text,
@@ -19,7 +19,6 @@ from voxtempo.report.numbers import (
 )
 from voxtempo.report.run_files import RunFiles, mapping
 
-HEADLINES = {"classify": ("accuracy",), "regress": ("mae",), "segment": ("dice", "mean")}
 SIDES = {"test": "Test", "validation": "Validation"}
 
 
@@ -44,16 +43,16 @@ class Verdict:
 
 def verdict_of(run: RunFiles) -> Verdict:
     """Return the verdict of a run; without metrics it says so."""
-    path = HEADLINES.get(run.task, ("accuracy",))
+    name = headline_of(run.task)
     figure: Any = run.judged
-    for name in path:
-        figure = figure.get(name) if isinstance(figure, dict) else None
+    for key in path_to(name, run.task):
+        figure = figure.get(key) if isinstance(figure, dict) else None
     value = value_of(figure)
-    metric = metric_of(path[0])
+    metric = metric_of(name)
     if value is None:
         return Verdict("Nothing has been judged yet.", "metrics.json holds no figure of this task.", "–", metric.title)
-    digits = digits_for(figure, metric.scale)
-    smaller = metric.scale == "error"
+    digits = digits_for(figure, metric.axis)
+    smaller = metric.goal == "smaller"
     text = number(value, digits)
     interval = interval_text(figure, digits)
     units = units_text(figure) if isinstance(figure, dict) else ""
@@ -63,12 +62,12 @@ def verdict_of(run: RunFiles) -> Verdict:
     averaged = f", mean of {_listed(run.averaged)}," if run.task == "segment" and len(run.averaged) > 1 else ""
     sentence = f"{SIDES[run.role]} {title}{averaged} {text}{f' {interval}' if interval else ''}"
     sentence += f" over {units}" if units else ""
-    baseline = baseline_of(run, path[0])
+    baseline = baseline_of(run, name)
     if baseline is not None:
-        against = baseline_text(run, baseline, metric.scale, digits)
+        against = baseline_text(run, baseline, metric.axis, digits)
         sentence += f"; predicting the {against.replace(' mean ', ' mean gives ')}" if smaller else f"; {against}"
     ends = [end for end in (value, baseline, *(interval_of(figure) or ())) if end is not None]
-    span = span_of(metric.scale, ends)
+    span = span_of(metric.axis, ends)
     low, high = interval_of(figure) or (None, None)
     return Verdict(
         sentence=f"{sentence}.",
@@ -79,7 +78,7 @@ def verdict_of(run: RunFiles) -> Verdict:
         low=place(low, span),
         high=place(high, span),
         baseline=place(baseline, span),
-        baseline_name=baseline_text(run, baseline, metric.scale, digits),
+        baseline_name=baseline_text(run, baseline, metric.axis, digits),
         ticks=tuple((25.0 * i, f"{span[0] + i * (span[1] - span[0]) / 4:g}") for i in range(5)),
     )
 
@@ -98,11 +97,11 @@ def baseline_of(run: RunFiles, metric: str) -> float | None:
     return 0.5 if run.task == "classify" and metric == "auc" else None
 
 
-def baseline_text(run: RunFiles, baseline: float | None, scale: Scale, digits: int) -> str:
+def baseline_text(run: RunFiles, baseline: float | None, axis: Axis, digits: int) -> str:
     """Return "chance 0.125" or "training mean 15.6", or nothing without a baseline."""
     if baseline is None:
         return ""
-    if scale == "rate":
+    if axis == "rate":
         exact = abs(1000 * baseline - round(1000 * baseline)) < 1e-6  # one of eight is 0.125, not 0.12
         digits = 3 if exact and round(1000 * baseline) % 10 else 2
     return f"{'training mean' if run.task == 'regress' else 'chance'} {number(baseline, digits)}"

@@ -3,9 +3,10 @@
 from voxtempo.scans.cache import CachedScan, open_cache
 from voxtempo.scans.cache_write import write_cache
 from voxtempo.scans.dicom import SeriesInfo, list_series
-from voxtempo.scans.geometry import Geometry, orientation_change
+from voxtempo.scans.geometry import Geometry
 from voxtempo.scans.hashing import content_hash, pixel_hash
 from voxtempo.scans.header import Header
+from voxtempo.scans.orientation import orientation_change
 from voxtempo.scans.reading import cache_series, read_header, read_scan, write_scan
 from voxtempo.scans.scan import Kind, Scan, stack_channels
 

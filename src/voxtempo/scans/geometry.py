@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from voxtempo.errors import GeometryError
+from voxtempo.scans.orientation import axis_codes, orientation_change
 
 Affine = NDArray[np.float64]
 
@@ -84,7 +85,7 @@ class Geometry:
     @property
     def orientation(self) -> str:
         """Where each voxel axis points, as letters: 'RAS', 'LPS', 'PSR' ..."""
-        return "".join(nib.orientations.aff2axcodes(self.affine))
+        return axis_codes(self.affine)
 
     @property
     def extent(self) -> tuple[float, float, float]:
@@ -175,12 +176,3 @@ class Geometry:
     def from_json(cls, record: dict[str, list[int] | list[list[float]]]) -> Geometry:
         """Return the geometry that ``as_json`` wrote."""
         return cls(tuple(record["shape"]), np.array(record["affine"]))  # type: ignore[arg-type]
-
-
-def orientation_change(source: str, target: str) -> NDArray[np.float64]:
-    """Return nibabel's orientation transform from axes ``source`` to axes ``target`` ('RAS', 'PSR' ...)."""
-    groups = ({"L", "R"}, {"P", "A"}, {"I", "S"})
-    codes = target.upper()
-    if len(codes) != 3 or not all(any(letter in group for letter in codes) for group in groups):
-        raise GeometryError(f"'{target}' is no orientation: give one letter each of L/R, P/A and I/S, such as 'RAS'")
-    return nib.orientations.ornt_transform(nib.orientations.axcodes2ornt(source), nib.orientations.axcodes2ornt(codes))

@@ -38,14 +38,5 @@ def option(default: Any, text: str, choices: tuple[str, ...] = ()) -> Any:
 
 
 simulations: Registry[type[Simulation]] = Registry("simulation", "voxtempo.simulate")
-
-
-def simulation(name: str) -> Callable[[type[Simulation]], type[Simulation]]:
-    """Register a simulation under the name the command line uses."""
-
-    def decorate(cls: type[Simulation]) -> type[Simulation]:
-        cls.name = name
-        simulations.add(name, cls)
-        return cls
-
-    return decorate
+simulation = simulations.named
+"""Registers a simulation under the name the command line uses."""

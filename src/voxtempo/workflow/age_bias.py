@@ -12,7 +12,8 @@ from voxtempo.cohort import Study, ValidationView, fitted_on
 from voxtempo.errors import VoxTempoError
 from voxtempo.inference import Judged, Run
 from voxtempo.inference.decisions import AGE_BIAS, age_bias_in
-from voxtempo.inference.judge import judged_units
+from voxtempo.inference.figures import judged_units
+from voxtempo.inference.judged import refuse_rows_of_others
 from voxtempo.learning.tasks import LearningTask, RegressTask
 from voxtempo.workflow.records import write_json
 from voxtempo.workflow.voice import Voice
@@ -41,7 +42,7 @@ def settle_age_bias(
     if not study.evaluate.bias_correction or not isinstance(task, RegressTask):
         return
     if not (out / AGE_BIAS).is_file():
-        validation.refuse_others(row["id"].split("@")[0] for row in judged.rows)
+        refuse_rows_of_others(validation, judged)
         record = _fitted(judged, task, study.evaluate.by)
         write_json(out / AGE_BIAS, record)
         line = "none" if record["slope"] is None else f"{record['intercept']:.3g} + {record['slope']:.3g} x true"

@@ -10,6 +10,8 @@ import numpy as np
 from voxtempo.cohort import Study, ValidationView, fitted_on
 from voxtempo.inference import Judged, Predictor
 from voxtempo.inference.calibration import CALIBRATION, NEUTRAL, calibration_in, fit_calibration, subject_weights
+from voxtempo.inference.judged import refuse_rows_of_others
+from voxtempo.learning.cases import case_of
 from voxtempo.learning.tasks import ClassifyTask
 from voxtempo.workflow.records import write_json
 from voxtempo.workflow.voice import Voice
@@ -37,7 +39,7 @@ def settle_calibration(
     if method == "none" or not isinstance(task, ClassifyTask):
         return predictor
     if not (out / CALIBRATION).is_file():
-        validation.refuse_others(row["id"].split("@")[0] for row in judged.rows)
+        refuse_rows_of_others(validation, judged)
         record = _fitted(method, validation, judged, task)
         write_json(out / CALIBRATION, record)
         change = ""
@@ -45,7 +47,7 @@ def settle_calibration(
             change = f"log-loss {record['log_loss_before']:.3f}, then {record['log_loss_after']:.3f}; "
         voice.say(f"calibration: {record['method']} ({change}{record['rule']}; {record['subjects']} subjects)")
     found = calibration_in(out) or NEUTRAL
-    return predictor.with_calibrations([found] * len(predictor.models))
+    return predictor.with_calibrations([found] * len(predictor.networks))
 
 
 def _fitted(method: Any, validation: ValidationView, judged: Judged, task: ClassifyTask) -> dict[str, Any]:
@@ -58,7 +60,7 @@ def _fitted(method: Any, validation: ValidationView, judged: Judged, task: Class
     if len(np.unique(codes)) < 2:
         return record | {"rule": "the validation cases are all of one class"}
     before = np.array([said.mean(axis=(0, 1)) for said in kept.said], np.float64)
-    cases = [row["id"].split("@")[0] for row in kept.rows]
+    cases = [case_of(row["id"], validation) for row in kept.rows]
     found = fit_calibration(validation, method, before, codes, cases, groups)
 
     def loss(probabilities: Any) -> float:

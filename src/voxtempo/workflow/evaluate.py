@@ -56,7 +56,7 @@ def evaluate_run(
         return _external(run, on, cache, workers, voice)
     fold = None if len(run.members) > 1 else _fold_of(run)
     try:
-        setup = set_up(run.study, workers, voice, known_leaks=leaks_are_known(folder))
+        setup = set_up(run.study, workers, voice, known_leaks=leaks_are_known(folder), leakage=False)
     except CohortError as error:
         raise RunError(
             f"The scans of {folder} cannot be judged again: {error} Where they lay is written in {run.folder / STUDY}; if "
@@ -94,7 +94,7 @@ def _fold_index(run: Run) -> int:
 
 def _external(run: Run, on: Study, cache: Path | None, workers: int, voice: Voice) -> tuple[dict[str, Any], Path]:
     study = _as_the_run(run, on)
-    setup = set_up(study, workers, voice)
+    setup = set_up(study, workers, voice, leakage=False, folds=False)
     trained = _trained_on(run, voice)
     refuse_seen(trained, setup.cohort, workers)
     _refuse_other_answers(run, setup.cohort)
@@ -120,7 +120,11 @@ def _external(run: Run, on: Study, cache: Path | None, workers: int, voice: Voic
 
 
 def _as_the_run(run: Run, on: Study) -> Study:
-    """Return the run's study with the other study's cohort and way of judging."""
+    """Return the run's study with the other study's cohort and way of judging.
+
+    Nothing is learned from that cohort: its division into folds tests nobody, class weights may name classes that it lacks,
+    and it is seen through the lenses that the run's networks learned.
+    """
     own = run.study
     if on.task != own.task:
         raise StudyError(f"The run was trained to {own.task}, but study '{on.name}' is to {on.task}.")
@@ -128,13 +132,17 @@ def _as_the_run(run: Run, on: Study) -> Study:
         raise StudyError(
             f"The run takes the channels {', '.join(own.cohort.scans)}, but study '{on.name}' has {', '.join(on.cohort.scans)}."
         )
-    split = on.split.model_copy(update={"by": "subject", "test": None, "column": None, "folds": 2})
-    train = own.train.model_copy(update={"class_weights": "none"})  # names classes that the other cohort may lack
-    update = {"name": on.name, "cohort": on.cohort, "evaluate": on.evaluate, "split": split, "train": train}
-    update[
-        "harmonise"
-    ] = []  # nothing is learned from the other cohort's folds: the run's networks look through their lenses
-    return own.model_copy(update=update)
+    split = on.split.model_copy(update={"by": "subject"})
+    return own.model_copy(
+        update={
+            "name": on.name,
+            "cohort": on.cohort,
+            "evaluate": on.evaluate,
+            "split": split,
+            "train": own.train.model_copy(update={"class_weights": "none"}),
+            "harmonise": [],
+        }
+    )
 
 
 def _trained_on(run: Run, voice: Voice) -> tuple[Case, ...]:

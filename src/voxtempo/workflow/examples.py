@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from voxtempo.cohort.case import Case, Cohort
 from voxtempo.errors import VoxTempoError
 from voxtempo.inference import Judged, Predictor
-from voxtempo.inference.judge import Row
+from voxtempo.inference.judged import Row
 from voxtempo.inference.structures import without_ignored
-from voxtempo.learning.cases import feed_case
+from voxtempo.learning.cases import case_of, feed_case
 from voxtempo.learning.tasks import ClassifyTask, SegmentTask
 from voxtempo.prepare import PreparedCase, regrid
 from voxtempo.scans import Scan, read_scan
@@ -40,16 +40,11 @@ def write_examples(
     if isinstance(task, SegmentTask):
         entries = [_segmented(folder, cases[row["id"]], label_maps, note, row, task) for row, note in _telling(judged)]
     elif predictor.recipe.kind == "series":
-        entries = _courses(
-            folder, predictor, [cases[i] for i in dict.fromkeys(_case_id(r) for r in judged.rows)], prepared
-        )
+        ids = dict.fromkeys(case_of(row["id"], cases) for row in judged.rows)
+        entries = _courses(folder, predictor, [cases[i] for i in ids], prepared)
     else:
         entries = [_pictured(folder, row, prepared[row["id"]], note) for row, note in _striking(judged, task)]
     write_json(folder / "examples.json", [entry for entry in entries if entry])
-
-
-def _case_id(row: Row) -> str:
-    return str(row["id"]).rpartition("@")[0] or str(row["id"])
 
 
 def _telling(judged: Judged) -> list[tuple[Row, str]]:
@@ -70,9 +65,17 @@ def _striking(judged: Judged, task: Any) -> list[tuple[Row, str]]:
     if isinstance(task, ClassifyTask):
         wrong = sorted((r for r in ok if r["predicted"] != r["truth"]), key=lambda r: -r[f"p_{r['predicted']}"])
         right = sorted((r for r in ok if r["predicted"] == r["truth"]), key=lambda r: -r[f"p_{r['predicted']}"])
-        return [(r, "confidently wrong") for r in wrong[:5]] + [(r, "right and sure") for r in right[:1]]
+        return [(r, "confidently wrong") for r in _one_each(wrong)[:5]] + [(r, "right and sure") for r in right[:1]]
     ranked = sorted(ok, key=lambda r: -abs(r["predicted"] - float(r["truth"])))
-    return [(r, "largest error") for r in ranked[:5]] + [(r, "smallest error") for r in ranked[-1:]]
+    return [(r, "largest error") for r in _one_each(ranked)[:5]] + [(r, "smallest error") for r in ranked[-1:]]
+
+
+def _one_each(rows: Sequence[Row]) -> list[Row]:
+    """Return the first row of every group: copies of an image, or slices of a person, show the same thing again."""
+    first: dict[str, Row] = {}
+    for row in rows:
+        first.setdefault(row["group"], row)
+    return list(first.values())
 
 
 def _segmented(

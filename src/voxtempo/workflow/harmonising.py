@@ -66,10 +66,10 @@ def harmonise(
     return {**prepared, **harmonise_cases(chain, abouts, prepared, _bar(voice, "harmonise"))}
 
 
-def lenses_in(out: Path, networks: int) -> list[Lens]:
-    """Return the lens of a fold's run folder, once for each of its networks; none where the study harmonises nothing."""
+def lens_in(out: Path) -> Lens | None:
+    """Return the lens of a fold's run folder, which all its networks share; None where the study harmonises nothing."""
     found = read_lens(out)
-    return [] if found is None else [found[0]] * networks
+    return None if found is None else found[0]
 
 
 def lenses_for(run: Run, cohort: Cohort, prepared: Mapping[str, PreparedCase], out: Path, voice: Voice) -> list[Lens]:

@@ -11,7 +11,8 @@ from voxtempo.cohort import Case, Cohort, Fold, Study, truth_of
 from voxtempo.inference import Judged, Predictor, Run, judge
 from voxtempo.inference.certainty_metrics import certainty_of
 from voxtempo.inference.decisions import decided, decision_curve_of
-from voxtempo.inference.judge import Look, baseline_of, metrics_of, told_again
+from voxtempo.inference.figures import baseline_of, metrics_of
+from voxtempo.inference.judge import Look, told_again
 from voxtempo.inference.outer_masks import Outer, looks
 from voxtempo.inference.promise import Promise, promise_in
 from voxtempo.inference.run import mirror_in, operations_in
@@ -66,10 +67,10 @@ def _each_alone(
     predictor: Predictor, study: Study, validation: Judged, cases: Sequence[Case], prepared: Mapping[str, PreparedCase]
 ) -> list[dict[str, Any]]:
     """Return the validation figures of each network by itself, where several answer together."""
-    if len(predictor.models) == 1 or not validation.rows:
+    if len(predictor.networks) == 1 or not validation.rows:
         return []
     task, alone = predictor.task, []
-    for place in range(len(predictor.models)):
+    for place in range(len(predictor.networks)):
         one = predictor.only(place).with_calibrations(())
         if isinstance(task, SegmentTask):
             judged = judge(one, cases, prepared, "validation")

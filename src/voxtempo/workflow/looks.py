@@ -13,10 +13,10 @@ from typing import Any
 
 from voxtempo.cohort import Cohort, cache_root
 from voxtempo.errors import ScanError
+from voxtempo.metrics import TASKS, headline_of, path_to
 from voxtempo.workflow.records import write_csv, write_json
 
 LOOKS = "looks.csv"
-HEADLINES = (("accuracy",), ("mae",), ("dice", "mean"))
 
 
 def record_look(
@@ -101,7 +101,7 @@ def _key(cohort: Cohort, test: Sequence[str]) -> str:
 
 
 def _headline(figures: Mapping[str, Any]) -> tuple[str, float | None]:
-    for path in HEADLINES:
+    for path in (path_to(headline_of(task), task) for task in TASKS):
         found: Any = figures
         for name in path:
             found = found.get(name) if isinstance(found, Mapping) else None

@@ -21,7 +21,7 @@ from voxtempo.assess import as_json
 from voxtempo.cohort import dump_study
 from voxtempo.cohort.study import Study
 from voxtempo.errors import StudyError
-from voxtempo.inference.judge import Row
+from voxtempo.inference.judged import Row
 from voxtempo.scans.atomic import atomic_file
 
 HEADLINE = "# VoxTempo study, complete; "

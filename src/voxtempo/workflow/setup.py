@@ -15,29 +15,13 @@ from voxtempo.cohort import (
     Problem,
     Sides,
     Study,
-    build_cohort,
-    check_folds,
-    check_geometry,
-    check_masks,
-    divide,
-    duplicate_problems,
-    find_duplicates,
-    find_leakage,
-    join_duplicates,
-    leak_problems,
-    refuse_errors,
     refuse_split_by_case,
     sides_of,
 )
-from voxtempo.cohort.problem import of_kind
 from voxtempo.errors import StudyError
-from voxtempo.harmonise import check_harmonisers
-from voxtempo.inference.postprocess import check_operations
-from voxtempo.learning.choices import check_choices, check_fit
-from voxtempo.learning.window_choices import leave_out_events
-from voxtempo.planning import Plan, plan_study, take_fingerprint
-from voxtempo.prepare import PreparedCase, build_steps, fills_nan, prepare_cohort
-from voxtempo.workflow.promise import check_certainty
+from voxtempo.planning import Plan
+from voxtempo.prepare import PreparedCase, build_steps, prepare_cohort
+from voxtempo.workflow.examine import examine
 from voxtempo.workflow.voice import Voice
 
 Say = Callable[[str], None]
@@ -93,7 +77,15 @@ class Setup:
         return {"leaks": [leak for leak in self.leaks if name in (None, leak["fold"])]}
 
 
-def set_up(study: Study, workers: int = 2, voice: Voice | None = None, *, known_leaks: bool = False) -> Setup:
+def set_up(
+    study: Study,
+    workers: int = 2,
+    voice: Voice | None = None,
+    *,
+    known_leaks: bool = False,
+    leakage: bool = True,
+    folds: bool = True,
+) -> Setup:
     """Read the cohort, look for what would make the result untrue or impossible, plan what is open, and divide.
 
     Parameters
@@ -102,45 +94,20 @@ def set_up(study: Study, workers: int = 2, voice: Voice | None = None, *, known_
     workers : threads that read scans.
     voice : progress of reading.
     known_leaks : whether the user has said that the split may leak; what leaks is then a finding.
+    leakage : whether to look for what only warns a reader (``find_leakage``); leaks are refused either way.
+    folds : whether to divide; a cohort that is only judged is not.
 
     Raises
     ------
     CohortError : scans that cannot be read or compared, or choices that they rule out; the message lists them.
     LeakageError : a split that leaks.
     """
-    voice = voice or Voice()
     refuse_split_by_case(study.split, known_leaks)
-    cohort = build_cohort(study)
-    refuse_errors((*check_choices(study, cohort), *check_operations(study, cohort)))
-    geometry = check_geometry(cohort, workers)
-    refuse_errors(geometry.problems)
-    seen = take_fingerprint(cohort, geometry, workers, lambda done, total: voice.bar("fingerprint", done, total, ""))
-    plan = plan_study(study, cohort, geometry, seen)
-    fit = check_fit(plan.study, cohort, geometry)
-    refuse_errors(fit)
-    cohort, left_out = leave_out_events(plan.study, cohort, geometry)
-    masks = check_masks(cohort, workers, lambda done, total: voice.bar("label maps", done, total, ""))
-    refuse_errors(masks)
-    duplicates = find_duplicates(cohort, workers, lambda done, total: voice.bar("images", done, total, ""))
-    cohort = join_duplicates(cohort, duplicates)
-    images = duplicate_problems(cohort, duplicates, study.split.column, fills_nan(plan.study.prepare or []))
-    refuse_errors(problem for problem in images if problem.where != "duplicates")
-    folds, leaks = divide(cohort, study.split, duplicates, known_leaks)
-    refuse_errors(check_certainty(plan.study, cohort, folds))
-    sites = check_harmonisers(study, cohort, folds)
-    refuse_errors(sites)
-    problems = (
-        *of_kind("geometry", geometry.problems),
-        *fit,
-        *left_out,
-        *of_kind("label maps", masks),
-        *of_kind("leakage", leak_problems(leaks)),
-        *of_kind("leakage", images),
-        *of_kind("leakage", find_leakage(study, cohort, geometry, duplicates, workers)),
-        *of_kind("split", check_folds(cohort, folds)),
-        *of_kind("sites", sites),
-    )
-    return Setup(plan, cohort, duplicates, geometry, folds, problems, leaks if known_leaks else None)
+    seen = examine(study, workers, voice, strict=True, known_leaks=known_leaks, leakage=leakage, folds=folds)
+    assert seen.plan is not None
+    assert seen.duplicates is not None
+    leaks = seen.leaks if known_leaks else None
+    return Setup(seen.plan, seen.cohort, seen.duplicates, seen.geometry, seen.folds, seen.problems, leaks)
 
 
 def prepare(

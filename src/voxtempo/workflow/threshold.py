@@ -12,7 +12,8 @@ from voxtempo.assess import HALF, sensitivity_threshold, specificity_threshold, 
 from voxtempo.cohort import Study, ValidationView, fitted_on
 from voxtempo.inference import Judged, Run
 from voxtempo.inference.decisions import THRESHOLD, threshold_in
-from voxtempo.inference.judge import judged_units
+from voxtempo.inference.figures import judged_units
+from voxtempo.inference.judged import refuse_rows_of_others
 from voxtempo.learning.tasks import ClassifyTask, LearningTask
 from voxtempo.workflow.records import write_json
 from voxtempo.workflow.voice import Voice
@@ -40,7 +41,7 @@ def settle_threshold(
     if wanted == "none" or not isinstance(task, ClassifyTask):
         return
     if not (out / THRESHOLD).is_file():
-        validation.refuse_others(row["id"].split("@")[0] for row in judged.rows)
+        refuse_rows_of_others(validation, judged)
         record = _chosen(study, judged, task)
         write_json(out / THRESHOLD, record)
         voice.say(f"threshold: '{record['positive']}' from {record['threshold']:.3g} on ({record['rule']})")

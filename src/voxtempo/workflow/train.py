@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from voxtempo.cohort import Fold, Study, label_volumes, shout, summarise, write_split
-from voxtempo.inference import Predictor, Run
+from voxtempo.inference import Network, Predictor, Run
 from voxtempo.inference.run import POOLING
 from voxtempo.learning import backend
 from voxtempo.learning.train import Trained, train_fold
@@ -23,7 +23,7 @@ from voxtempo.scans import content_hash
 from voxtempo.workflow.confounds import write_motion
 from voxtempo.workflow.continuing import continued, leaks_are_known, plan_lines, write_plan
 from voxtempo.workflow.failures import told
-from voxtempo.workflow.harmonising import harmonise, lenses_in
+from voxtempo.workflow.harmonising import harmonise, lens_in
 from voxtempo.workflow.judging import judge_folds, judge_run
 from voxtempo.workflow.looks import record_look
 from voxtempo.workflow.records import (
@@ -132,13 +132,8 @@ def train_one_fold(
     for each, place in reversed(list(zip(trained, places, strict=True))):
         _write_network(place, each)
     clock = time.monotonic()
-    predictor = Predictor(
-        [each.model for each in trained],
-        [each.recipe for each in trained],
-        setup.study,
-        [each.pooling for each in trained if each.pooling is not None],
-        lenses=lenses_in(out, len(trained)),
-    )
+    lens = lens_in(out)
+    predictor = Predictor([Network(each.model, each.recipe, each.pooling, lens) for each in trained], setup.study)
     judge_run(out, setup, fold, prepared, predictor, voice)
     record_look(out, "train", setup.cohort, fold.test)
     seconds["evaluate"] = time.monotonic() - clock

@@ -28,17 +28,18 @@ from voxtempo.cohort import (
     refuse_errors,
     with_values,
 )
-from voxtempo.cohort.sections.tune import METRICS, SMALLER_IS_BETTER, Tune
+from voxtempo.cohort.sections.tune import Tune
 from voxtempo.errors import RunError
-from voxtempo.inference import Predictor, judge
-from voxtempo.inference.judge import metrics_of
+from voxtempo.inference import Network, Predictor, judge
+from voxtempo.inference.figures import metrics_of
 from voxtempo.learning.choices import check_fit
 from voxtempo.learning.fit import Watch
 from voxtempo.learning.train import train_fold
+from voxtempo.metrics import criterion_of, higher_is_better, path_to
 from voxtempo.planning import plan_study
 from voxtempo.prepare import PreparedCase
 from voxtempo.workflow.continuing import continued
-from voxtempo.workflow.harmonising import harmonise, lenses_in
+from voxtempo.workflow.harmonising import harmonise, lens_in
 from voxtempo.workflow.records import write_json, write_text
 from voxtempo.workflow.setup import Setup
 from voxtempo.workflow.voice import Voice
@@ -66,11 +67,14 @@ def candidates(tune: Tune, seed: int) -> list[Values]:
 def inner_folds(study: Study, cohort: Cohort, training: TrainingView, validation: ValidationView) -> tuple[Fold, ...]:
     """Return the inner folds of an outer one: all its cases but those of the test, divided as the study divides.
 
-    With ``split.column`` each value that is left is held out once, as the outer folds do.
+    With ``split.column`` each value that is left is held out once, as the outer folds do; with ``split.only`` too, which tests
+    on some values and not on others, the cases are divided by subject.
     """
     assert study.tune is not None
     pool = replace(cohort, cases=cohort.only([case.id for view in (training, validation) for case in view]))
-    split = study.split.model_copy(update={"test": None, "folds": None if study.split.column else study.tune.folds})
+    column = study.split.column if study.split.only is None else None
+    folds = None if column else study.tune.folds
+    split = study.split.model_copy(update={"test": None, "column": column, "only": None, "folds": folds})
     return make_folds(pool, split)
 
 
@@ -133,7 +137,7 @@ def choose_values(
     """
     tune = setup.study.tune
     assert tune is not None
-    metric = tune.metric or METRICS[setup.study.task][0]
+    metric = tune.metric or criterion_of(setup.study.task)
     tried, folds = (
         candidates(tune, setup.study.split.seed),
         inner_folds(setup.study, setup.cohort, training, validation),
@@ -149,7 +153,7 @@ def choose_values(
             voice.say(f"tune: {_told(values)} ({number + 1} of {len(tried)}), inner {inner.name} of {len(folds)}")
             scores.append(_score(own, inner, prepared, place, metric, voice))
         rows.append({"values": values, "scores": scores, "mean": float(np.mean(scores)), "deviation": _spread(scores)})
-    sign = -1.0 if metric in SMALLER_IS_BETTER else 1.0
+    sign = 1.0 if higher_is_better(metric) else -1.0
     best = max(range(len(rows)), key=lambda place: (sign * rows[place]["mean"], -place))
     voice.say(f"tune: {_told(tried[best])} chosen by {metric} {rows[best]['mean']:.4g} over {len(folds)} inner folds")
     record = {"fold": fold.index, "metric": metric, "inner_folds": len(folds), "tried": rows, "chosen": tried[best]}
@@ -177,12 +181,13 @@ def _score(
     watch = Watch(step=lambda at, total, loss: voice.bar("tune", at, total, f"loss {loss:.4f}"))
     seen = harmonise(setup, sides, prepared, place, voice)
     trained = train_fold(study, setup.cohort, sides, seen, place / "checkpoints", watch)
-    pooling = [trained.pooling] if trained.pooling is not None else []
-    predictor = Predictor([trained.model], [trained.recipe], study, pooling, lenses=lenses_in(place, 1))
+    predictor = Predictor([Network(trained.model, trained.recipe, trained.pooling, lens_in(place))], study)
     judged = judge(predictor, sides.test.cases, prepared, "test")
     figures = metrics_of(judged, trained.recipe.learning_task, study, study.evaluate.by)
-    figure = figures[metric]["mean"] if study.task == "segment" else figures[metric]
-    worst = float("inf") if metric in SMALLER_IS_BETTER else 0.0
+    figure: Any = figures
+    for key in path_to(metric, study.task):
+        figure = figure[key]
+    worst = 0.0 if higher_is_better(metric) else float("inf")
     score = worst if figure.value is None else float(figure.value)
     write_text(done, json.dumps({metric: score}))
     shutil.rmtree(place / "checkpoints", ignore_errors=True)

@@ -25,6 +25,15 @@ FEW_VALUES = 10
 Numbers = NDArray[np.float64]
 
 
+def is_covariate(column: str) -> bool:
+    """Return whether a column, by its name, says who people are or where they were scanned.
+
+    >>> is_covariate("Field Strength"), is_covariate("diagnosis")
+    (True, False)
+    """
+    return column.lower().replace(" ", "_") in KNOWN
+
+
 def unequal_covariates(cohort: Cohort, columns: Sequence[str], target: str | None) -> tuple[Problem, ...]:
     """Return a warning for every covariate that differs between the classes, or goes with the target that is regressed.
 
@@ -45,7 +54,7 @@ def unequal_covariates(cohort: Cohort, columns: Sequence[str], target: str | Non
     cases = [people[name] for name in sorted(people, key=natural)]
     if len(cases) < 4:
         return ()
-    names = [name for name in cases[0].row if name in columns or name.lower().replace(" ", "_") in KNOWN]
+    names = [name for name in cases[0].row if name in columns or is_covariate(name)]
     problems = []
     for name in names:
         known = [case for case in cases if not is_missing(case.row[name])]

@@ -27,7 +27,7 @@ def find_leakage(
     """
     section = study.cohort
     named = section.bids is not None or section.subject not in (None, section.id)
-    columns = [*study.split.stratify, *study.evaluate.subgroups, *([section.site] if section.site else [])]
+    columns = [*study.split.stratify, *(study.evaluate.subgroups or ()), *([section.site] if section.site else [])]
     facts, _ = image_facts(cohort, workers)
     return (
         *hidden_subjects(cohort, named),

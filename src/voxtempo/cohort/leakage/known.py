@@ -39,7 +39,7 @@ def cohort_to_split(cohort: Cohort, split: Split, known_leaks: bool) -> Cohort:
     split : of the study.
     known_leaks : whether the user has said that the split may leak.
     """
-    if not known_leaks or (split.by == "subject" and split.column is None):
+    if not known_leaks or not split.cuts_copies(known_leaks):
         return cohort
     return replace(cohort, cases=tuple(replace(case, subject=case.id, group=case.id) for case in cohort))
 

@@ -35,6 +35,18 @@ JUDGED = 4096
 PLAIN = 0.7
 """Correlation of edges with intensities as they are, below which ranks are not tried."""
 
+MANNER: dict[str, Any] = {
+    "version": 1,
+    "alike": ALIKE,
+    "candidate": CANDIDATE,
+    "waves": [WAVES[2], WAVES[3]],
+    "steepness": STEEPNESS,
+    "common": COMMON,
+    "own": OWN,
+    "plain": PLAIN,
+}
+"""All that decides which pairs ``find_similar`` finds; raise the version when other pairs are found with the same numbers."""
+
 Symmetry = tuple[tuple[int, ...], tuple[bool, ...]]
 Array = NDArray[np.float32]
 

@@ -23,7 +23,11 @@ class Evaluate(Section):
         "of most windows (classify), or weights that a small network learns on the training cases",
     )
     intervals: int = Field(default=2000, ge=100, description="bootstrap resamples of subjects")
-    subgroups: list[str] = Field(default_factory=list, description="columns to report separately")
+    subgroups: list[str] | None = Field(
+        default=None,
+        description="columns by which figures are reported apart, numbers in bands (planned: the site, and columns with names "
+        "such as age, sex, scanner; [] for none)",
+    )
     overlap: float = Field(default=0.5, ge=0, lt=1, description="overlap of patches when a whole scan is predicted")
     tolerance: Annotated[float, Field(gt=0)] | dict[str, Annotated[float, Field(gt=0)]] | None = Field(
         default=None,

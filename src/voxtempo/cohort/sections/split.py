@@ -6,14 +6,15 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from voxtempo.cohort.sections.base import Section
+from voxtempo.cohort.sections.base import Section, Text
 
 
 class Split(Section):
     """Who trains, who selects, who judges. By subject, unless a leak is to be shown.
 
     With ``test`` (a fraction of subjects), that set is the test and fold K is the validation.
-    Without it, fold K (or value K of ``column``) is the test, and ``validation`` of the rest selects the model.
+    Without it, fold K (or value K of ``column``, or of those in ``only``) is the test, and ``validation`` of the rest selects
+    the model.
     """
 
     test: float | None = Field(default=None, gt=0, lt=1, description="share of the cases (in whole subjects) held out")
@@ -24,6 +25,12 @@ class Split(Section):
         "and is refused without --i-know-this-leaks",
     )
     column: str | None = Field(default=None, description="leave one value of this column out at a time")
+    only: list[Text] | None = Field(
+        default=None,
+        min_length=1,
+        description="values of 'column' to test on, a fold each (default: all); [Testing], say, where a published test set is "
+        "named so",
+    )
     stratify: list[str] = Field(
         default_factory=list, description="columns balanced over the sides, continuous ones too"
     )
@@ -40,4 +47,10 @@ class Split(Section):
     def _consistent(self) -> Split:
         if self.column is not None and (self.folds is not None or self.test is not None):
             raise ValueError("'column' leaves one value out at a time: do not give 'folds' or 'test' with it")
+        if self.only is not None and self.column is None:
+            raise ValueError("'only' names the values of a column that are tested: give 'column' with it")
         return self
+
+    def cuts_copies(self, known_leaks: bool) -> bool:
+        """Whether rows stand for themselves: split by case, or by a column that is taken as it is although it leaks."""
+        return self.by == "case" or (known_leaks and self.column is not None)

@@ -7,15 +7,10 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from voxtempo.cohort.sections.base import Section
+from voxtempo.metrics import TASKS, criterion_of
 
 TUNABLE = ("network", "train", "augment")
-SMALLER_IS_BETTER = ("mae", "rmse")
-METRICS = {
-    "classify": ("balanced_accuracy", "accuracy", "f1", "auc"),
-    "regress": ("mae", "rmse", "r2", "correlation"),
-    "segment": ("dice", "iou", "surface_dice"),
-}
-"""What a choice may be made by; the first is the default."""
+_CRITERIA = [criterion_of(task) for task in TASKS]
 
 
 class Tune(Section):
@@ -31,14 +26,15 @@ class Tune(Section):
     folds: int = Field(
         default=3,
         ge=2,
-        description="inner folds (with 'split.column', each of its remaining values is left out instead)",
+        description="inner folds (with 'split.column' but no 'split.only', each of its remaining values is left out "
+        "instead)",
     )
     trials: int | None = Field(
         default=None, ge=1, description="try only so many of all combinations, drawn at random (default: all)"
     )
     metric: str | None = Field(
         default=None,
-        description="figure of the inner test cases that decides (default: balanced_accuracy, mae or dice)",
+        description=f"figure of the inner test cases that decides (default: {', '.join(_CRITERIA[:-1])} or {_CRITERIA[-1]})",
     )
 
     @model_validator(mode="after")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import Any
 from voxtempo.cohort import Problem, Study
 from voxtempo.cohort.case import Cohort
 from voxtempo.cohort.sections.base import Named
-from voxtempo.errors import RunError, StudyError, did_you_mean
+from voxtempo.errors import StudyError, did_you_mean
 from voxtempo.inference.postprocess.operation import FOREGROUND, Operation, operations
+from voxtempo.inference.record import read_record
 from voxtempo.learning.make_task import segment_task
 from voxtempo.learning.tasks import SegmentTask
 from voxtempo.networks.options import validate_options
@@ -73,10 +73,8 @@ def read_operations(path: Path, task: SegmentTask) -> tuple[Operation, ...]:
     ------
     RunError : the file is damaged.
     """
-    if not path.is_file():
-        return ()
-    try:
-        listed = json.loads(path.read_text(encoding="utf-8"))["operations"]
-        return tuple(_build(name, options, task) for item in listed for name, options in item.items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, StudyError) as error:
-        raise RunError(f"{path} is not a record of operations on label maps: {error}.") from None
+
+    def read(record: dict[str, Any]) -> tuple[Operation, ...]:
+        return tuple(_build(name, options, task) for item in record["operations"] for name, options in item.items())
+
+    return read_record(path, read) or ()

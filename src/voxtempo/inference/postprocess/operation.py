@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -61,17 +61,8 @@ class Operation:
 
 
 operations: Registry[type[Operation]] = Registry("operation on label maps", "voxtempo.inference.postprocess")
-
-
-def operation(name: str) -> Callable[[type[Operation]], type[Operation]]:
-    """Register an operation under the name that study files use."""
-
-    def decorate(cls: type[Operation]) -> type[Operation]:
-        cls.name = name
-        operations.add(name, cls)
-        return cls
-
-    return decorate
+operation = operations.named
+"""Registers an operation under the name that study files use."""
 
 
 def components(mask: Mask) -> tuple[NDArray[np.int32], NDArray[np.int64]]:

@@ -43,9 +43,7 @@ def loss(name: str, *, tasks: tuple[Task, ...]) -> Callable[[type[Loss]], type[L
     """Register a loss under the name that study files use."""
 
     def decorate(cls: type[Loss]) -> type[Loss]:
-        cls.name = name
         cls.tasks = tasks
-        losses.add(name, cls)
-        return cls
+        return losses.named(name)(cls)
 
     return decorate

@@ -20,12 +20,12 @@ from voxtempo.assess.paired import (
 )
 from voxtempo.assess.paired_tests import holm, mcnemar, subject_means, wilcoxon
 from voxtempo.assess.resampling import Units, units_of
-from voxtempo.assess.scales import higher_is_better
 from voxtempo.errors import RunError, did_you_mean
+from voxtempo.metrics import criterion_of, higher_is_better, path_to
 from voxtempo.workflow.comparing.alignment import align, groups_of
 from voxtempo.workflow.comparing.answers import Answers, names_of, read_answers, settings_of
 from voxtempo.workflow.comparing.comparison import FEW, Comparison, Pair, Side, Spread, metric_text
-from voxtempo.workflow.comparing.metrics import HEADLINES, Measured, Metric, figures_of, measure
+from voxtempo.workflow.comparing.metrics import Measured, Metric, figures_of, measure
 from voxtempo.workflow.comparing.sentences import sentence_of
 
 
@@ -84,7 +84,8 @@ def _metric(said: str | None, task: str, runs: Sequence[Resampled]) -> Metric:
     known = {metric_text(key): key for key in runs[0].whole if higher_is_better(key[0]) is not None}
     shared = {text: key for text, key in known.items() if all(key in run.whole for run in runs)}
     if said is None:
-        return HEADLINES[task]
+        name, *label = path_to(criterion_of(task), task)
+        return name, "".join(label)
     for text in (said, f"{said}:mean"):
         if text in shared:
             return shared[text]

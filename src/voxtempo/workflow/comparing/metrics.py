@@ -15,19 +15,14 @@ from voxtempo.assess.classification import classification_statistic, predicted_c
 from voxtempo.assess.intervals import mean_statistic
 from voxtempo.assess.regression import regression_statistic, with_failures
 from voxtempo.assess.resampling import Weights
-from voxtempo.assess.segmentation import MEAN, structure_columns
+from voxtempo.assess.roc import failure_scores
+from voxtempo.assess.segmentation import structure_columns
 from voxtempo.workflow.comparing.answers import Answers
 
 Metric = tuple[str, str]
 """Name, and label or region (segment); "" where there is none."""
 
 Values = NDArray[np.float64]
-
-HEADLINES: dict[str, Metric] = {
-    "classify": ("balanced_accuracy", ""),
-    "regress": ("mae", ""),
-    "segment": ("dice", MEAN),
-}
 
 
 @dataclass(frozen=True)
@@ -90,9 +85,9 @@ def _classify(scores: Values, codes: NDArray[np.intp], threshold: Values | None,
         return {(name, ""): values for (name, code), values in every(weights).items() if code is None}
 
     own = answer_figures(scores, codes, predicted, groups)
-    failed = np.isnan(scores).any(axis=1)
+    failed = np.asarray(np.isnan(scores).any(axis=1))
     positive = codes == 1
-    ranked = np.where(failed, np.where(positive, -np.inf, np.inf), scores[:, -1])
+    ranked = failure_scores(scores[:, -1], positive, failed)
     two = scores.shape[1] == 2 and 0 < positive.sum() < positive.size
     return Measured(
         statistic,

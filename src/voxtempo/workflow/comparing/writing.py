@@ -9,8 +9,9 @@ from typing import Any
 
 from voxtempo.assess import as_json
 from voxtempo.errors import RunError, ScanError
+from voxtempo.metrics import leading
 from voxtempo.report.comparison import comparison_page
-from voxtempo.report.numbers import ORDER, digits_for, interval_text, metric_of, number, units_text
+from voxtempo.report.numbers import digits_for, interval_text, metric_of, number, units_text
 from voxtempo.scans.atomic import atomic_file
 from voxtempo.workflow.comparing.comparison import Comparison, Pair, Side
 from voxtempo.workflow.comparing.metrics import Metric
@@ -76,7 +77,7 @@ def _cell(side: Side, metric: Metric) -> tuple[str, str]:
     if metric not in side.figures:
         return "–", ""
     figure = side.figures[metric].as_json()
-    digits = digits_for(figure, metric_of(metric[0]).scale)
+    digits = digits_for(figure, metric_of(metric[0]).axis)
     return number(figure["value"], digits), interval_text(figure, digits)
 
 
@@ -118,7 +119,7 @@ def _p_text(p: float | None) -> str:
 def figure_table(comparison: Comparison) -> list[list[str]]:
     """Return every figure of every side, the heading first."""
     known = {metric: None for side in comparison.sides for metric in side.figures}
-    order = ORDER.get(comparison.task, ())
+    order = leading(comparison.task)
     shown = sorted(known, key=lambda key: order.index(key[0]) if key[0] in order else len(order))
     rows = [
         [title_of(metric), *(" ".join(_cell(side, metric)).strip() for side in comparison.sides)]
