@@ -21,6 +21,9 @@ from voxtempo.assess.proportions import proportion_figure
 from voxtempo.assess.resampling import Weights, units_of
 from voxtempo.assess.roc import failure_scores
 
+CLAIMED_FROM = 100
+"""Fewest subjects of whom a model's net benefit claims 95 %: at a threshold that few reach it rests on these few."""
+
 THRESHOLDS = tuple(round(0.01 * step, 2) for step in range(1, 100))
 
 
@@ -76,7 +79,8 @@ def decision_curve(
     figures = list(weighted_figures(statistic, names, resamples, seed).values())
     share = proportion_figure(truth, np.ones_like(truth), units_of(names))
     everybody = [_of_everybody(share, odd) for odd in odds.tolist()]
-    return DecisionCurve(tuple(limits.tolist()), tuple(figures), tuple(everybody))
+    model = [replace(figure, claimed_from=CLAIMED_FROM) for figure in figures]
+    return DecisionCurve(tuple(limits.tolist()), tuple(model), tuple(everybody))
 
 
 def _of_everybody(share: Figure, odds: float) -> Figure:
