@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from scipy.fft import dctn
 
-from voxtempo.cohort.leakage.similar import SAME, by_rank, find_similar, likeness, symmetries, turn
+from voxtempo.cohort.leakage.pair_scores import OWN, PLAIN, pair_scores
+from voxtempo.cohort.leakage.similar import SAME, find_similar, symmetries, turn
 from voxtempo.cohort.leakage.similar import _turn_waves as turn_waves
 from voxtempo.cohort.leakage.sketch import Sketch, average_down, box_inside, sketch_of
 
@@ -112,21 +113,84 @@ def test_the_order_of_names_does_not_matter_and_pairs_are_told_once():
 def test_what_all_images_share_does_not_count():
     shared = 20 * smooth(99, (40, 40))
     images = [shared + smooth(seed, (40, 40)) for seed in range(24)]
-    assert likeness(images[0][None], images[1][None]).item() > 0.9
+    first, second = named(*images[:2]).values()
+    assert scored(np.stack([first.whole, second.whole]), symmetries(2)[0]) > 0.9
     assert find_similar(named(*images)) == ()
     (pair,) = find_similar(named(*images, 0.5 * images[3][::-1] + 1))
     assert (pair.first, pair.second, pair.how) == ("03", "24", "mirrored")
 
 
-def test_ranks_give_one_picture_the_values_of_the_other():
-    first, second = smooth(0, (1, 9, 9)), smooth(1, (1, 9, 9))
-    given_ = by_rank(first, second)
-    assert sorted(given_.ravel()) == sorted(second.ravel())
-    assert (np.argsort(given_.ravel()) == np.argsort(first.ravel())).all()
-    np.testing.assert_array_equal(by_rank(np.exp(first), first), first)
+def scored(pictures: np.ndarray, symmetry, common: np.ndarray | None = None) -> float:
+    """Return the score of the first two pictures, the second one turned."""
+    places = turn(np.arange(pictures[0].size).reshape(1, *pictures.shape[1:]), symmetry).reshape(-1)
+    return float(pair_scores(pictures, np.array([0]), np.array([1]), places, common, 1)[0])
 
 
-def test_no_pair_at_all_is_no_fault() -> None:
-    nothing = np.zeros((0, 4, 4), np.float32)
-    assert likeness(nothing, nothing).shape == (0,)
-    assert by_rank(nothing, nothing).shape == (0, 4, 4)
+def edges(picture: np.ndarray) -> np.ndarray:
+    return np.concatenate([np.diff(picture.astype(np.float64), axis=axis).ravel() for axis in range(picture.ndim)])
+
+
+def by_rank(picture: np.ndarray, like: np.ndarray) -> np.ndarray:
+    given_ = np.empty_like(like.ravel())
+    given_[np.argsort(picture.ravel(), kind="stable")] = np.sort(like.ravel())
+    return given_.reshape(picture.shape)
+
+
+def partial(between: float, first: float, second: float) -> float:
+    return (between - first * second) / np.sqrt(max(1 - first**2, 1e-6) * max(1 - second**2, 1e-6))
+
+
+def likeness(one: np.ndarray, two: np.ndarray, common: np.ndarray | None) -> float:
+    """Return the score as it is defined, pair by pair."""
+
+    def correlation(*pair: np.ndarray) -> float:
+        return float(np.corrcoef(*(edges(each) for each in pair))[0, 1])
+
+    if correlation(one, two) <= PLAIN:
+        return 0.0
+    found = []
+    for first, second in ((by_rank(one, two), two), (one, by_rank(two, one))):
+        between = correlation(first, second)
+        if common is not None:
+            alone = partial(between, correlation(first, common), correlation(second, common))
+            between = between if alone > OWN else 0.0
+        found.append(between)
+    return max(found)
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+@given(
+    seed=st.integers(0, 10_000), noise=st.sampled_from([0.0, 0.02, 0.1, 0.5]), shared=st.sampled_from([None, 0.1, 2.0])
+)
+@settings(max_examples=30, deadline=None)
+def test_scores_are_what_they_are_defined_to_be(axes: int, seed: int, noise: float, shared: float | None):
+    shape = (9,) * axes if seed % 2 else (7, 9, 8)[:axes]
+    rng = np.random.default_rng(seed)
+    symmetry = symmetries(axes)[rng.integers(len(symmetries(axes)))] if len(set(shape)) == 1 else symmetries(axes)[0]
+    rest = np.zeros(shape) if shared is None else shared * smooth(seed + 1, shape, 1.0)
+    image = smooth(seed, shape, 1.0) + rest
+    other = turn(image[None], symmetry)[0] + noise * smooth(seed + 2, shape, 1.0)
+    back = next(each for each in symmetries(axes) if np.array_equal(turn(turn(image[None], symmetry), each)[0], image))
+    pictures = np.stack([eight_bit(image), eight_bit(other**3)])
+    common = None if shared is None else rest.astype(np.float64)
+    expected = likeness(pictures[0], turn(pictures[1][None], back)[0], common)
+    assert scored(pictures, back, common) == pytest.approx(expected, abs=1e-9)
+
+
+def eight_bit(image: np.ndarray) -> np.ndarray:
+    return np.round((image - image.min()) * (255 / np.ptp(image))).astype(np.uint8)
+
+
+def test_threads_share_many_pairs_and_pictures_without_edges_are_not_alike(monkeypatch):
+    monkeypatch.setattr("voxtempo.cohort.leakage.pair_scores.CHUNK", 7)
+    pictures = np.stack([eight_bit(smooth(seed % 5, (8, 8))) for seed in range(20)] + [np.full((8, 8), 9, np.uint8)])
+    first, second = (places.ravel() for places in np.indices((21, 21)))
+    scores = pair_scores(pictures, first, second, np.arange(64), None, 3).reshape(21, 21)
+    alone = pair_scores(pictures, first, second, np.arange(64), None, 1).reshape(21, 21)
+    np.testing.assert_array_equal(scores, alone)
+    np.testing.assert_allclose(scores, scores.T, atol=1e-12)
+    same = np.arange(20)[:, None] % 5 == np.arange(20) % 5
+    np.testing.assert_allclose(scores[:20, :20][same], 1)
+    assert scores[:20, :20][~same].max() < 1
+    assert not scores[20].any()
+    assert pair_scores(pictures, first[:0], second[:0], np.arange(64), None).shape == (0,)

@@ -33,9 +33,9 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many images were compared, each time they were."""
     counts: list[int] = []
 
-    def spy(given):
+    def spy(given, workers):
         counts.append(len(given))
-        return find_similar(given)
+        return find_similar(given, workers)
 
     monkeypatch.setattr(pairs, "find_similar", spy)
     return counts

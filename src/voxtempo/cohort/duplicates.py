@@ -105,7 +105,7 @@ def find_duplicates(cohort: Cohort, workers: int = 2, progress: Progress | None 
                 sketches[fact["pixels"]] = fact["sketch"]
     same_ids = {name: sorted(ids, key=natural) for name, ids in by_hash.items()}
     groups = joined([ids for ids in same_ids.values() if len(ids) > 1])
-    similar = similar_pairs(sketches)
+    similar = similar_pairs(sketches, workers)
     near = joined([same_ids[pair.first] + same_ids[pair.second] for pair in similar if pair.same])
     truths = {case.id: truth_of(case) for case in cohort}
     return DuplicateReport(

@@ -12,12 +12,13 @@ from voxtempo.cohort.leakage.sketch import Sketch
 from voxtempo.cohort.record import read_record, write_record
 
 
-def similar_pairs(sketches: Mapping[str, Fact]) -> tuple[Likeness, ...]:
+def similar_pairs(sketches: Mapping[str, Fact], workers: int = 2) -> tuple[Likeness, ...]:
     """Return ``find_similar`` of sketches, from the cache where the same ones were compared in the same manner before.
 
     Parameters
     ----------
     sketches : name -> what ``Sketch.as_json`` gave.
+    workers : threads.
     """
     names = sorted(sketches)
     key = _key(names, sketches)
@@ -25,7 +26,7 @@ def similar_pairs(sketches: Mapping[str, Fact]) -> tuple[Likeness, ...]:
     record = read_record(store)
     if isinstance(record, dict) and record.get("key") == key:
         return tuple(Likeness(names[i], names[j], score, how) for i, j, score, how in record["pairs"])
-    found = find_similar({name: Sketch.from_json(sketches[name]) for name in names})
+    found = find_similar({name: Sketch.from_json(sketches[name]) for name in names}, workers)
     place = {name: i for i, name in enumerate(names)}
     pairs = [(place[pair.first], place[pair.second], pair.score, pair.how) for pair in found]
     write_record(store, {"key": key, "pairs": pairs})

@@ -1,14 +1,12 @@
 """Which images are one image in another guise, and which are so alike that they must show one head.
 
 Two stages. Coarse cosine transforms of all sketches are compared in every orientation by products of matrices. Pairs that
-come near each other there, as turned best, are then judged by their sketches: the correlation of edges after giving one of the
-two the other's intensities, value by value in order of rank, so that no change of scale, gamma or window counts. In both
-stages a pair must also be alike in more than what all images of the cohort have in common.
+come near each other there, as turned best, are then judged by their sketches (``pair_scores``). In both stages a pair must also
+be alike in more than what all images of the cohort have in common.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn
 
+from voxtempo.cohort.leakage.pair_scores import OWN, PLAIN, pair_scores
 from voxtempo.cohort.leakage.sketch import Sketch
 
 SAME, ALIKE, CANDIDATE = 0.985, 0.93, 0.9
@@ -27,16 +26,13 @@ what was measured); and of the coarse transforms, above which a pair is judged a
 
 WAVES, STEEPNESS = {2: 14, 3: 8}, 1.5
 """Cosine waves along each axis, and the power of their frequency that weighs them: fine ones tell heads apart."""
-COMMON, OWN = 20, 0.6
-"""Images from which on their mean is known, and the least partial correlation of a pair beside that mean."""
+COMMON = 20
+"""Images from which on their mean is known."""
 
 BLOCK = 2048
-JUDGED = 4096
-PLAIN = 0.7
-"""Correlation of edges with intensities as they are, below which ranks are not tried."""
 
 MANNER: dict[str, Any] = {
-    "version": 1,
+    "version": 2,
     "alike": ALIKE,
     "candidate": CANDIDATE,
     "waves": [WAVES[2], WAVES[3]],
@@ -73,10 +69,11 @@ class Likeness:
         return self.score >= SAME
 
 
-def find_similar(sketches: Mapping[str, Sketch]) -> tuple[Likeness, ...]:
+def find_similar(sketches: Mapping[str, Sketch], workers: int = 2) -> tuple[Likeness, ...]:
     """Return all pairs of images with a score of at least ``ALIKE``, by name.
 
-    Slices are compared with slices in their 8 orientations, volumes with volumes in their 48, series with series.
+    Slices are compared with slices in their 8 orientations, volumes with volumes in their 48, series with series, by as many
+    threads as there are ``workers``.
     """
     kinds: dict[tuple[int, bool], list[str]] = {}
     for name in sorted(sketches):
@@ -85,27 +82,25 @@ def find_similar(sketches: Mapping[str, Sketch]) -> tuple[Likeness, ...]:
     found: dict[tuple[str, str], Likeness] = {}
     for names in kinds.values():
         for part in ("whole", "inside"):
-            for pair in _alike([sketches[name] for name in names], names, part):
+            for pair in _alike([sketches[name] for name in names], names, part, workers):
                 known = found.get((pair.first, pair.second))
                 if known is None or pair.score > known.score:
                     found[pair.first, pair.second] = pair
     return tuple(found[key] for key in sorted(found))
 
 
-def _alike(sketches: list[Sketch], names: list[str], part: str) -> list[Likeness]:
-    pictures = np.stack([getattr(sketch, part) for sketch in sketches]).astype(np.float32)
-    common = pictures.mean(axis=0, keepdims=True) if len(pictures) >= COMMON else None
+def _alike(sketches: list[Sketch], names: list[str], part: str, workers: int) -> list[Likeness]:
+    pictures = np.stack([getattr(sketch, part) for sketch in sketches])
+    numbers = np.arange(pictures[0].size).reshape(1, *pictures.shape[1:])
+    common = pictures.mean(axis=0) if len(pictures) >= COMMON else None
     pairs = []
-    for first, second, turned in _candidates(pictures):
-        for begin in range(0, len(first), JUDGED):
-            one, two = first[begin : begin + JUDGED], second[begin : begin + JUDGED]
-            plain = _correlation(_edges(pictures[one]), _edges(turn(pictures[two], turned)))
-            one, two = one[plain > PLAIN], two[plain > PLAIN]  # ranks take ten times as long
-            scores = likeness(pictures[one], turn(pictures[two], turned), common)
-            for i, j, score in zip(one, two, scores, strict=True):
-                if score >= ALIKE:
-                    how = _how(turned, sketches[i].shape, sketches[j].shape, part)
-                    pairs.append(Likeness(names[i], names[j], float(score), how))
+    for first, second, turned in _candidates(pictures.astype(np.float32)):
+        places = turn(numbers, turned).reshape(-1)
+        scores = pair_scores(pictures, first, second, places, common, workers)
+        for i, j, score in zip(first, second, scores, strict=True):
+            if score >= ALIKE:
+                how = _how(turned, sketches[i].shape, sketches[j].shape, part)
+                pairs.append(Likeness(names[i], names[j], float(score), how))
     return pairs
 
 
@@ -119,7 +114,7 @@ def symmetries(axes: int) -> tuple[Symmetry, ...]:
     return tuple((order, flips) for order in permutations(range(axes)) for flips in product((False, True), repeat=axes))
 
 
-def turn(pictures: NDArray[np.float32], symmetry: Symmetry) -> NDArray[np.float32]:
+def turn(pictures: NDArray[Any], symmetry: Symmetry) -> NDArray[Any]:
     """Return pictures (n, ...) in another orientation."""
     order, flips = symmetry
     turned = pictures.transpose(0, *(axis + 1 for axis in order))
@@ -175,52 +170,6 @@ def _turn_waves(spectra: Array, symmetry: Symmetry) -> Array:
             sign = np.where(np.arange(turned.shape[axis + 1]) % 2, -1, 1)
             turned = turned * np.expand_dims(sign, tuple(i for i in range(turned.ndim) if i != axis + 1))
     return turned
-
-
-def likeness(first: Array, second: Array, common: Array | None = None) -> NDArray[np.float64]:
-    """Return the correlation of the differences between neighbouring voxels, (n,), of pictures (n, ...) pair by pair.
-
-    One picture of each pair is given the other's intensities by rank, and the other way round; the better one counts.
-
-    Parameters
-    ----------
-    first, second : the pictures.
-    common : (1, ...), the mean of all pictures. Where a pair is alike in nothing but what all are alike in (a bright rim, the
-        template they were brought to), the score is 0.
-    """
-    scores = []
-    for one, two in ((by_rank(first, second), second), (first, by_rank(second, first))):
-        between = _correlation(_edges(one), _edges(two))
-        if common is not None:
-            shared = _edges(common)
-            own = _partial(between, _correlation(_edges(one), shared), _correlation(_edges(two), shared))
-            between = np.where(own > OWN, between, 0.0)
-        scores.append(between)
-    return np.maximum(*scores)
-
-
-def by_rank(pictures: Array, like: Array) -> Array:
-    """Return pictures (n, ...) with the intensities of others: the darkest voxel gets the others' darkest, and so on."""
-    flat = _rows(pictures)
-    given = np.empty_like(flat)
-    np.put_along_axis(given, np.argsort(flat, axis=1, kind="stable"), np.sort(_rows(like), axis=1), axis=1)
-    return given.reshape(pictures.shape)
-
-
-def _edges(pictures: Array) -> Array:
-    axes = range(1, pictures.ndim)
-    return np.concatenate([_rows(np.diff(pictures, axis=axis)) for axis in axes], axis=1)
-
-
-def _rows(pictures: Array) -> Array:
-    """Return pictures (n, ...) as rows (n, voxels), also where there are none."""
-    return pictures.reshape(len(pictures), math.prod(pictures.shape[1:]))
-
-
-def _correlation(first: Array, second: Array) -> NDArray[np.float64]:
-    first, second = (values - values.mean(axis=1, keepdims=True) for values in (first, second))
-    norm = np.sqrt(np.square(first).sum(axis=1, dtype=np.float64) * np.square(second).sum(axis=1, dtype=np.float64))
-    return (first * second).sum(axis=1, dtype=np.float64) / np.maximum(norm, 1e-12)
 
 
 def _how(symmetry: Symmetry, first: tuple[int, ...], second: tuple[int, ...], part: str) -> str:
