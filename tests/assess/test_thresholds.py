@@ -176,3 +176,12 @@ def test_acting_on_everybody_is_as_uncertain_as_the_share_of_positives():
     for figure, odds in zip(curve.treat_all, (0.25, 1.0), strict=True):
         assert figure.value == pytest.approx(0.3 - odds * 0.7)
         assert (figure.low, figure.high) == pytest.approx(ends - odds * (1 - ends))
+
+
+def test_the_net_benefit_of_a_model_claims_its_interval_from_a_hundred_subjects_on():
+    rng = np.random.default_rng(0)
+    for count, marked in ((60, True), (100, False)):
+        positive = rng.random(count) < 0.4
+        scores = np.clip(0.4 + 0.3 * (positive - 0.4) + rng.normal(0, 0.1, count), 0.01, 0.99)
+        curve = decision_curve(scores, positive, np.arange(count), [0.3], resamples=200)
+        assert (curve.model[0].approximate, curve.treat_all[0].approximate) == (marked, False)
