@@ -27,9 +27,6 @@ class Judged:
     by_label: tuple[dict[str, dict[str, float]], ...] = field(default=())
     said: tuple[NDArray[np.float32], ...] = field(default=())
 
-    def __add__(self, other: Judged) -> Judged:
-        return Judged.joined((self, other))
-
     @classmethod
     def joined(cls, parts: Sequence[Judged]) -> Judged:
         """Return the rows of all parts, in order."""

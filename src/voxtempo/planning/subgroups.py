@@ -5,9 +5,8 @@ from __future__ import annotations
 from voxtempo.assess import subgroup_of
 from voxtempo.assess.subgroups import UNKNOWN
 from voxtempo.cohort.case import Cohort
-from voxtempo.cohort.leakage.covariates import is_covariate
+from voxtempo.cohort.leakage.covariates import is_covariate, repeats_truth
 from voxtempo.cohort.study import Study
-from voxtempo.cohort.table import number_in
 
 MOST_GROUPS = 10
 """Values of a column, more than which are no subgroups of a test set."""
@@ -37,12 +36,8 @@ def plan_subgroups(study: Study, cohort: Cohort, reasons: list[str]) -> list[str
 
 
 def _divides(name: str, cohort: Cohort) -> bool:
-    values = [case.row.get(name, "") for case in cohort]
-    truths = [case.target for case in cohort]
-    if any(truth is not None for truth in truths) and all(
-        truth in (value, number_in(value)) for value, truth in zip(values, truths, strict=True)
-    ):
-        return False
-    groups = subgroup_of(values)
+    groups = subgroup_of([case.row.get(name, "") for case in cohort])
     known = [group for group in groups if group != UNKNOWN]
-    return 2 * len(known) > len(groups) and 2 <= len(set(known)) <= MOST_GROUPS
+    return (
+        not repeats_truth(name, cohort.cases) and 2 * len(known) > len(groups) and 2 <= len(set(known)) <= MOST_GROUPS
+    )

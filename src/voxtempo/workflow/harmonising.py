@@ -90,7 +90,7 @@ def lenses_for(run: Run, cohort: Cohort, prepared: Mapping[str, PreparedCase], o
         made += [Lens(chain)] * len(networks)
     if counts:
         voice.say(f"harmonise: adapted to {_told(counts)}, from their own images without truths")
-        write_json(out / "harmonise.json", {"adapted_to": counts})
+        write_json(out / HARMONISE, {"adapted_to": counts})
     return made
 
 

@@ -85,7 +85,8 @@ def _each_alone(
 def judge_folds(run: Run, setup: Setup, whole: Fold, prepared: Mapping[str, PreparedCase], voice: Voice) -> None:
     """Judge a run of all folds: the ensemble on a fixed test set, or every fold on its own test."""
     predictor = run.predictor.with_operations(join_postprocess(run)).with_mirror(join_mirror(run))
-    validation, test = Judged(()), Judged(())
+    validation: list[Judged] = []
+    tests: list[Judged] = []
     fixed = all(fold.test == setup.folds[0].test for fold in setup.folds)
     look = keep_label_maps(run.folder / "predicted")
     join_threshold(run)
@@ -97,15 +98,15 @@ def judge_folds(run: Run, setup: Setup, whole: Fold, prepared: Mapping[str, Prep
         own = predictor.only(first, count).with_operations(operations_in(member, predictor.task))
         single = own.with_mirror(mirror_in(member))
         first += count
-        validation += decided(
-            member, judge(single, setup.cohort.only(fold.validation), prepared, "validation"), run.task
-        )
+        judged = judge(single, setup.cohort.only(fold.validation), prepared, "validation")
+        validation.append(decided(member, judged, run.task))
         if not fixed:
-            test += judge_test(member, single, setup.cohort.only(fold.test), prepared, look)
+            tests.append(judge_test(member, single, setup.cohort.only(fold.test), prepared, look))
         voice.bar("judge", place + 1, len(setup.folds), "")
     if fixed:
-        test = judge_test(run.folder, predictor, setup.cohort.only(whole.test), prepared, look)
-    write_judgement(run.folder, setup, setup.cohort, whole, prepared, predictor, test, validation)
+        tests = [judge_test(run.folder, predictor, setup.cohort.only(whole.test), prepared, look)]
+    joined = Judged.joined(tests), Judged.joined(validation)
+    write_judgement(run.folder, setup, setup.cohort, whole, prepared, predictor, *joined)
 
 
 def write_judgement(

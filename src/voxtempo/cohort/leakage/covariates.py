@@ -34,6 +34,12 @@ def is_covariate(column: str) -> bool:
     return column.lower().replace(" ", "_") in KNOWN
 
 
+def repeats_truth(column: str, cases: Sequence[Case]) -> bool:
+    """Return whether a column is the truth itself, under whatever name: the same in every case of which both are known."""
+    known = [case for case in cases if case.target is not None and not is_missing(case.row.get(column, ""))]
+    return bool(known) and all(case.target in (case.row[column], number_in(case.row[column])) for case in known)
+
+
 def unequal_covariates(cohort: Cohort, columns: Sequence[str], target: str | None) -> tuple[Problem, ...]:
     """Return a warning for every covariate that differs between the classes, or goes with the target that is regressed.
 
@@ -58,8 +64,7 @@ def unequal_covariates(cohort: Cohort, columns: Sequence[str], target: str | Non
     problems = []
     for name in names:
         known = [case for case in cases if not is_missing(case.row[name])]
-        same = all(case.row[name] == case.target or number_in(case.row[name]) == case.target for case in known)
-        if name != target and not same and len(known) > 3:
+        if name != target and len(known) > 3 and not repeats_truth(name, known):
             problems += _judged(name, known)
     return tuple(problems)
 
