@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from voxtempo.assess.label_scan import Codes, encode
+from voxtempo.compiled import compiled
 
 Runs = NDArray[np.int32]
 """(n, 3): first voxel of a run along its row, the one after its last, and its code."""
@@ -105,7 +105,7 @@ def count_components(labels: NDArray[Any], values: Sequence[int]) -> list[int]:
     return [int(np.count_nonzero(pieces.codes == code)) for code in range(1, len(values) + 1)]
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _count_runs(codes: Codes, box: NDArray[np.int64], rows: Places) -> None:
     """Write how many runs each row (x, y) of the box has behind its place in ``rows``."""
     line = 0
@@ -119,7 +119,7 @@ def _count_runs(codes: Codes, box: NDArray[np.int64], rows: Places) -> None:
             rows[line] = count
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _write_runs(codes: Codes, box: NDArray[np.int64], rows: Places, runs: Runs) -> None:
     """Write the runs of every row of the box that has some."""
     nz = codes.shape[2]
@@ -149,7 +149,7 @@ def _write_runs(codes: Codes, box: NDArray[np.int64], rows: Places, runs: Runs) 
                 runs[n, 0], runs[n, 1], runs[n, 2] = begin, nz, row[begin]
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _join_runs(runs: Runs, rows: Places, ny: int, roots: Places) -> None:
     """Write for every run the first run of its component."""
     for line in range(len(rows) - 1):
@@ -175,7 +175,7 @@ def _join_runs(runs: Runs, rows: Places, ny: int, roots: Places) -> None:
         roots[n] = roots[roots[n]]
 
 
-@njit(nogil=True, cache=True, inline="always")
+@compiled(inline="always")
 def _root(roots: Places, n: int) -> int:
     while roots[n] != n:
         roots[n] = roots[roots[n]]
@@ -183,7 +183,7 @@ def _root(roots: Places, n: int) -> int:
     return n
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _meet_runs(
     runs: Runs, rows: Places, labels: Places, others: Runs, other_rows: Places, other_labels: Places, met: Places
 ) -> int:

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from voxtempo.compiled import compiled
 
 Codes = NDArray[np.unsignedinteger[Any]]
 Counts = NDArray[np.int64]
@@ -43,7 +44,7 @@ def encode(labels: NDArray[Any], values: Sequence[int]) -> Codes:
     return codes
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _look_up(labels: NDArray[np.integer[Any]], table: Codes, lowest: int, codes: Codes) -> None:
     last = len(table) - 1
     for n in range(len(labels)):
@@ -59,7 +60,7 @@ def empty_boxes(codes: int) -> Boxes:
     return boxes
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def count_codes(a: Codes, b: Codes, start: int, stop: int, counts: Counts, boxes: Boxes) -> None:
     """Count the pairs of codes in the planes ``start`` to ``stop``, and widen the codes' boxes to hold them.
 
@@ -92,14 +93,14 @@ def count_codes(a: Codes, b: Codes, start: int, stop: int, counts: Counts, boxes
                 begin = k
 
 
-@njit(nogil=True, cache=True, inline="always")
+@compiled(inline="always")
 def _widen(box: Boxes, i: int, j: int, first: int, last: int) -> None:
     box[0, 0], box[0, 1] = min(box[0, 0], i), max(box[0, 1], i)
     box[1, 0], box[1, 1] = min(box[1, 0], j), max(box[1, 1], j)
     box[2, 0], box[2, 1] = min(box[2, 0], first), max(box[2, 1], last)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def find_surfaces(codes: Codes, box: Boxes, ends: Counts, points: Points) -> None:
     """Write down the surface voxels of every code, in the order of memory.
 
@@ -143,7 +144,7 @@ def find_surfaces(codes: Codes, box: Boxes, ends: Counts, points: Points) -> Non
                         ends[code] = place + 1
 
 
-@njit(nogil=True, cache=True, inline="always")
+@compiled(inline="always")
 def _keep_surface(
     row: Codes, left: Codes, right: Codes, front: Codes, back: Codes, before: Codes, after: Codes, surface: Codes
 ) -> None:

@@ -16,8 +16,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from voxtempo.compiled import compiled
 
 PATIENCE = 4
 """Voxels looked at in searches of a plane, for each voxel of it, before its envelopes are made."""
@@ -31,7 +32,7 @@ def empty_lines(shape: Sequence[int]) -> Lines:
     return np.empty(shape, np.int16 if 2 * shape[0] < 2**15 else np.int32)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def line_distances(points: Points, corner: NDArray[np.int64], lines: Lines) -> None:
     """Write how many voxels along x the nearest of ``points`` is; as many as the line has, or more, if it holds none.
 
@@ -58,7 +59,7 @@ def line_distances(points: Points, corner: NDArray[np.int64], lines: Lines) -> N
                 here[k] = step if step < here[k] else here[k]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def distances_to(
     asking: Points, corner: NDArray[np.int64], lines: Lines, spacing: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
@@ -135,7 +136,7 @@ def distances_to(
         out[m] = np.sqrt(best)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _lower_envelope(
     row: Lines,
     along_x: NDArray[np.float64],

@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from voxtempo.compiled import compiled
 
-@njit(nogil=True, cache=True, inline="always")
+
+@compiled(inline="always")
 def _spline(position: float) -> tuple[int, float, float, float, float]:
     """Return the first of four knots and the weights of the uniform cubic B-spline at ``position`` (in knots)."""
     knot = math.floor(position)
@@ -29,7 +30,7 @@ def _spline(position: float) -> tuple[int, float, float, float, float]:
     )
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def warp_rows(
     image: NDArray[np.float32],
     shape: NDArray[np.int64],
@@ -96,13 +97,13 @@ def warp_rows(
                     _interpolate(image, t, c, corner, step, share, out, row * channels + c, channels)
 
 
-@njit(nogil=True, cache=True, inline="always")
+@compiled(inline="always")
 def _contract(four: NDArray[np.float64], a: float, b: float, c: float, d: float, out: NDArray[np.float64]) -> None:
     for n in range(len(out)):
         out[n] = (a * four[0, n] + b * four[1, n]) + (c * four[2, n] + d * four[3, n])
 
 
-@njit(nogil=True, cache=True, inline="always")
+@compiled(inline="always")
 def _bend(
     line: NDArray[np.float64],
     n: int,
@@ -117,7 +118,7 @@ def _bend(
             position[n, k] += (weight[0, k] * a + weight[1, k] * b) + (weight[2, k] * c + weight[3, k] * d)
 
 
-@njit(nogil=True, cache=True, inline="always")
+@compiled(inline="always")
 def _corners(
     position: NDArray[np.float64],
     shape: NDArray[np.int64],
@@ -152,7 +153,7 @@ def _corners(
                 nearest[row + k] = before + np.uint32(np.int32(position[n, k] + 0.5)) * stride
 
 
-@njit(nogil=True, cache=True, inline="always")
+@compiled(inline="always")
 def _interpolate(
     image: NDArray[np.float32],
     t: int,
@@ -185,7 +186,7 @@ def _interpolate(
         out[t, begin + k * channels] = v0 + fx * (v1 - v0)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def take_nearest(label: NDArray[np.generic], nearest: NDArray[np.uint32], out: NDArray[np.generic]) -> None:
     """Fill ``out`` (n,) with the labels at ``nearest``; numpy's own ``take`` makes a copy of such an index first."""
     for n in range(len(nearest)):

@@ -15,8 +15,9 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from voxtempo.compiled import compiled
 
 Image = NDArray[np.float32]
 
@@ -77,7 +78,7 @@ DERIVATIVES: dict[str, Callable[[Image, Image], None]] = {
 }
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _normal_speed(image: Image, out: Image) -> None:
     frames, nx, ny, nz, channels = image.shape
     out[0] = 0.0

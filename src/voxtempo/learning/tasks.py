@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxtempo.cohort.regions import written_labels
+from voxtempo.learning.probabilities import Logits, sigmoid, softmax
 from voxtempo.metrics import criterion_of
 from voxtempo.networks import Classify, Head, Regress, Segment
-
-Logits = NDArray[np.float32]
 
 
 class LearningTask(ABC):
@@ -53,16 +52,6 @@ class LearningTask(ABC):
         return {"task": self.name}
 
 
-def softmax(logits: Logits) -> NDArray[np.float32]:
-    """Return the softmax over the last axis.
-
-    >>> softmax(np.array([[0.0, 0.0]], dtype=np.float32)).tolist()
-    [[0.5, 0.5]]
-    """
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return (shifted / shifted.sum(axis=-1, keepdims=True)).astype(np.float32)
-
-
 def _largest(answers: NDArray[np.float32], kind: Any, rows: int = 8) -> NDArray[Any]:
     """Return the place of the largest value along the last axis, some rows at a time: numpy's own takes 8 bytes a voxel."""
     places = np.empty(answers.shape[:-1], dtype=kind)
@@ -74,15 +63,6 @@ def _largest(answers: NDArray[np.float32], kind: Any, rows: int = 8) -> NDArray[
 def among(array: NDArray[Any], labels: Sequence[int]) -> NDArray[np.bool_]:
     """Return where an array holds one of some labels; a single one is found several times faster than by ``np.isin``."""
     return np.asarray(array == labels[0]) if len(labels) == 1 else np.isin(array, labels)
-
-
-def sigmoid(logits: Logits) -> NDArray[np.float32]:
-    """Return the logistic function.
-
-    >>> sigmoid(np.array([0.0, -1000.0], dtype=np.float32)).tolist()
-    [0.5, 0.0]
-    """
-    return (0.5 * (1 + np.tanh(0.5 * logits))).astype(np.float32)
 
 
 @dataclass(frozen=True)

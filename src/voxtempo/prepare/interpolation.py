@@ -8,24 +8,17 @@ position is inside when it lies in some voxel's box; beyond the outermost centre
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from voxtempo.compiled import compiled
 
 EDGE = 1e-6  # voxels: positions this far outside the grid's box still count as inside
 
 
-def _compiled(function: Callable[..., None]) -> Callable[..., None]:
-    try:
-        return numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # nowhere to keep compiled code (read-only installation and home)
-        return numba.njit(nogil=True)(function)
-
-
-@_compiled
+@compiled()
 def linear(source: NDArray[Any], mapping: NDArray[Any], fill: NDArray[Any], target: NDArray[Any]) -> None:
     """Fill ``target`` (t, x, y, z, c) by trilinear interpolation of ``source`` (t, x, y, z, c), both float32.
 
@@ -67,7 +60,7 @@ def linear(source: NDArray[Any], mapping: NDArray[Any], fill: NDArray[Any], targ
                         target[t, i, j, k, c] = a + fx * (d - a)
 
 
-@_compiled
+@compiled()
 def nearest(source: NDArray[Any], mapping: NDArray[Any], fill: NDArray[Any], target: NDArray[Any]) -> None:
     """Fill ``target`` (t, x, y, z, c) with the nearest voxels of ``source``; halves go up; any one type for both.
 

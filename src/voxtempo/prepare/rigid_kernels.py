@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxtempo.prepare.compiled import compiled
+from voxtempo.compiled import compiled
 
 SLACK = 1e-4  # voxels: a position this far outside the outermost centres still counts as inside
 POLE = np.sqrt(3.0) - 2.0

@@ -12,8 +12,9 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from voxtempo.compiled import compiled
 
 PLAIN = 0.7
 """Correlation of edges with intensities as they are, below which ranks are not tried: a score of 0."""
@@ -60,7 +61,7 @@ def pair_scores(
     return scores
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _score_pairs(first, second, flat, places, common, beside, shape, scores):  # type: ignore[no-untyped-def]
     voxels = flat.shape[1]
     one, two = np.empty(voxels, np.int32), np.empty(voxels, np.int32)
@@ -78,7 +79,7 @@ def _score_pairs(first, second, flat, places, common, beside, shape, scores):  #
         scores[pair] = max(best, _beside(_correlations(one, given, common, edges, shape), beside))
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _by_rank(picture, like, given):  # type: ignore[no-untyped-def]
     """Fill ``given``: the picture with the intensities of another, by rank."""
     ranks, others = np.zeros(257, np.int32), np.zeros(256, np.int32)
@@ -98,7 +99,7 @@ def _by_rank(picture, like, given):  # type: ignore[no-untyped-def]
         ranks[picture[place]] += 1
 
 
-@njit(nogil=True, cache=True, inline="always")
+@compiled(inline="always")
 def _rows(shape, axis):  # type: ignore[no-untyped-def]
     """Return (rows, length of a row, step to the neighbour along the axis): edges begin at all but the last step of a row."""
     rows, step = 1, 1
@@ -109,7 +110,7 @@ def _rows(shape, axis):  # type: ignore[no-untyped-def]
     return rows, shape[axis] * step, step
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _edges_of(common, shape):  # type: ignore[no-untyped-def]
     """Return the sum of the common picture's edges, and that of their squares."""
     total, squares = 0.0, 0.0
@@ -123,7 +124,7 @@ def _edges_of(common, shape):  # type: ignore[no-untyped-def]
     return total, squares
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _plain(one, two, shape):  # type: ignore[no-untyped-def]
     """Return the correlation of the edges of two pictures."""
     count, a, b, aa, bb, ab = 0, 0, 0, 0, 0, 0
@@ -141,7 +142,7 @@ def _plain(one, two, shape):  # type: ignore[no-untyped-def]
     return _correlation(count, a, b, aa, bb, ab)
 
 
-@njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
+@compiled(fastmath={"reassoc", "contract", "nsz"})
 def _correlations(one, two, common, edges, shape):  # type: ignore[no-untyped-def]
     """Return the correlation of the edges of two pictures, and of each with those of the common one."""
     count, a, b, aa, bb, ab = 0, 0, 0, 0, 0, 0
@@ -168,13 +169,13 @@ def _correlations(one, two, common, edges, shape):  # type: ignore[no-untyped-de
     )
 
 
-@njit(nogil=True, cache=True, inline="always")
+@compiled(inline="always")
 def _correlation(count, a, b, aa, bb, ab):  # type: ignore[no-untyped-def]
     norm = math.sqrt(max(aa - a * a / count, 0.0) * max(bb - b * b / count, 0.0))
     return (ab - a * b / count) / max(norm, 1e-9)
 
 
-@njit(nogil=True, cache=True, inline="always")
+@compiled(inline="always")
 def _beside(correlations, beside):  # type: ignore[no-untyped-def]
     """Return the score: 0 where a pair is alike in nothing but what all are alike in."""
     between, first, second = correlations
