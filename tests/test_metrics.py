@@ -160,9 +160,9 @@ def test_an_axis_fits_its_scale():
 def test_a_task_has_one_headline_and_one_criterion_that_can_choose(task):
     assert len(used("headline", task)) == len(used("criterion", task)) == 1
     assert higher_is_better(criterion_of(task)) is not None
-    assert used("tune", task)[0] == used("terminal", task)[0] == criterion_of(task)
+    assert used("tune", task)[0] == used("short", task)[0] == criterion_of(task)
     assert all(higher_is_better(name) is not None for name in used("tune", task))
-    assert set(used("terminal", task)) <= set(leading(task))
+    assert set(used("short", task)) <= set(leading(task))
 
 
 def test_what_has_a_use_has_a_task_and_what_describes_cases_has_no_goal():

@@ -18,8 +18,9 @@ Goal = Literal["larger", "smaller", "zero"]
 Axis = Literal["rate", "share", "error", "signed"]
 """Where a report draws it: from 0 to 1; to 1, from 0 or from -1 where it is negative; from 0 up; about 0."""
 
-Use = Literal["headline", "criterion", "tune", "terminal"]
-"""What a task's report says first; what runs, networks and epochs are chosen by; what ``tune.metric`` may be; printed."""
+Use = Literal["headline", "criterion", "tune", "short", "elsewhere"]
+"""What a task's report says first; what runs, networks and epochs are chosen by; what ``tune.metric`` may be; what stands for a
+run in few words (printed, and of each seed); what is told of other cohorts."""
 
 
 @dataclass(frozen=True)
@@ -60,41 +61,46 @@ _UNIT = "in the target's unit"
 
 METRICS = {
     "accuracy": _rate(
-        "Accuracy", "share of right answers", tasks=_CLASSIFY, uses=("headline", "tune", "terminal")
+        "Accuracy", "share of right answers", tasks=_CLASSIFY, uses=("headline", "tune", "short", "elsewhere")
     ),
     "balanced_accuracy": _rate(
-        "Balanced accuracy", "mean recall of the classes", tasks=_CLASSIFY, uses=("criterion", "tune", "terminal")
+        "Balanced accuracy", "mean recall of the classes", tasks=_CLASSIFY,
+        uses=("criterion", "tune", "short", "elsewhere"),
     ),
     "auc": _rate(
-        "Area under ROC", "chance that a case of the class ranks higher", tasks=_CLASSIFY, uses=("tune", "terminal")
+        "Area under ROC", "chance that a case of the class ranks higher", tasks=_CLASSIFY,
+        uses=("tune", "short", "elsewhere"),
     ),
     "average_precision": _rate(
         "Average precision", "precision over all recalls; by chance the class's share", tasks=_CLASSIFY
     ),
     "f1": _rate("F1", "harmonic mean of precision and recall", tasks=_CLASSIFY, uses=("tune",)),
     "dice": _rate(
-        "Dice", "overlap with the truth", tasks=_SEGMENT, uses=("headline", "criterion", "tune", "terminal")
+        "Dice", "overlap with the truth", tasks=_SEGMENT, uses=("headline", "criterion", "tune", "short", "elsewhere")
     ),
     "iou": _rate("Intersection over union", "shared over joint volume", tasks=_SEGMENT, uses=("tune",)),
     "sensitivity": _rate("Sensitivity", "found of what there is", tasks=(*_CLASSIFY, *_SEGMENT)),
     "recall": _rate("Recall", "found among those there are", tasks=_CLASSIFY),
     "specificity": _rate("Specificity", "spared among the others", tasks=_CLASSIFY),
     "precision": _rate("Precision", "right among those found", tasks=(*_CLASSIFY, *_SEGMENT)),
-    "surface_dice": _rate("Surface Dice", "surface within the tolerance", tasks=_SEGMENT, uses=("tune",)),
+    "surface_dice": _rate("Surface Dice", "surface within the tolerance", tasks=_SEGMENT, uses=("tune", "elsewhere")),
     "hausdorff_95": _size(
-        "Hausdorff 95", "surface distance, 95th percentile", "mm", tasks=_SEGMENT, uses=("terminal",)
+        "Hausdorff 95", "surface distance, 95th percentile", "mm", tasks=_SEGMENT, uses=("short", "elsewhere")
     ),
     "average_surface_distance": _size("Average surface distance", "mean over both surfaces", "mm", tasks=_SEGMENT),
     "mae": _size(
-        "Mean absolute error", _UNIT, tasks=_REGRESS, uses=("headline", "criterion", "tune", "terminal")
+        "Mean absolute error", _UNIT, tasks=_REGRESS, uses=("headline", "criterion", "tune", "short", "elsewhere")
     ),
-    "rmse": _error("Root mean squared error", _UNIT, scale="spread", tasks=_REGRESS, uses=("tune", "terminal")),
+    "rmse": _error("Root mean squared error", _UNIT, scale="spread", tasks=_REGRESS, uses=("tune", "short")),
     "r2": Metric(
         "R²", "share of the variation explained", axis="share", scale="skill", goal="larger", tasks=_REGRESS,
-        uses=("tune", "terminal"),
+        uses=("tune", "short", "elsewhere"),
     ),
-    "correlation": _coefficient("Correlation", "Pearson", scale="correlation", tasks=_REGRESS, uses=("tune", "terminal")),
-    "bias": Metric("Bias", "mean of predicted minus true", axis="signed", scale="plain", goal="zero", tasks=_REGRESS),
+    "correlation": _coefficient("Correlation", "Pearson", scale="correlation", tasks=_REGRESS, uses=("tune", "short")),
+    "bias": Metric(
+        "Bias", "mean of predicted minus true", axis="signed", scale="plain", goal="zero", tasks=_REGRESS,
+        uses=("elsewhere",),
+    ),
     "top_2_accuracy": _rate("Top 2 accuracy", "true class among the two likeliest"),
     "top_3_accuracy": _rate("Top 3 accuracy", "true class among the three likeliest"),
     "mcc": _coefficient("Matthews correlation", "of truth and prediction; 0 by chance"),
@@ -200,7 +206,7 @@ def leading(task: str) -> tuple[str, ...]:
 def used(use: Use, task: str) -> tuple[str, ...]:
     """Return the metrics of a task that serve a use, what is chosen by first.
 
-    >>> used("terminal", "classify")
+    >>> used("short", "classify")
     ('balanced_accuracy', 'accuracy', 'auc')
     """
     names = [name for name in leading(task) if use in METRICS[name].uses]

@@ -139,6 +139,13 @@ def test_a_class_of_two_subjects_always_trains():
             assert {"c10-0", "c11-0"} & set(fold.train)
 
 
+def test_a_class_that_a_site_lacks_is_said_of_the_site():
+    cohort = cohort_of([1] * 12, ["a", "b"] * 3 + ["a"] * 6, site=["x"] * 6 + ["y"] * 6)
+    split = Split(column="site")
+    told = [p.message for p in check_folds(cohort, make_folds(cohort, split), split.column) if p.severity == "warning"]
+    assert told == ["no test case is 'b' in site=y: those held out by 'site' do not show it."]
+
+
 def test_one_value_of_a_column_at_a_time():
     cohort = cohort_of([2] * 12, None, run=[str(i + 1) for i in range(12)])
     folds = make_folds(cohort, Split(column="run"))

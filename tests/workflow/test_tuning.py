@@ -76,6 +76,13 @@ def test_inner_folds_hold_every_training_case_once_and_no_outer_test(
         sides_of(cohort, fold)  # no subject on two sides
 
 
+def test_an_inner_fold_without_the_figure_does_not_count_and_a_candidate_without_it_gets_the_worst() -> None:
+    assert tuning.comparable([[0.5, None, 0.9], [None, None, -0.2]], "correlation") == [[0.5, 0.9], [0.5, -0.2]]
+    assert tuning.comparable([[3.0, None], [None, 2.0], [4.0, 5.0]], "mae") == [[3.0, 5.0], [4.0, 2.0], [4.0, 5.0]]
+    with pytest.raises(StudyError, match=r"auc is defined on none of the 2 inner folds"):
+        tuning.comparable([[None, None]], "auc")
+
+
 def test_the_better_value_is_chosen_and_an_interrupted_choice_goes_on(tmp_path, monkeypatch) -> None:
     path = disks(tmp_path / "cohort")
     study = load_study(

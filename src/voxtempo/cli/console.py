@@ -94,7 +94,7 @@ def overrides(args: Any) -> list[str]:
 
 def metric_lines(metrics: dict[str, Any]) -> list[str]:
     """Return the headline figures of a ``metrics.json`` as lines."""
-    names = [name for task in TASKS for name in used("terminal", task)]
+    names = [name for task in TASKS for name in used("short", task)]
     lines = []
     for role in ("test", "test_by_case", "validation"):
         figures = metrics.get(role) or {}

@@ -175,8 +175,11 @@ def _ids(cases: Iterable[Case]) -> tuple[str, ...]:
     return tuple(sorted((case.id for case in cases), key=natural))
 
 
-def check_folds(cohort: Cohort, folds: Sequence[Fold]) -> tuple[Problem, ...]:
-    """Return what a reader of the results should know: classes that a side lacks, cases on no side of a fold."""
+def check_folds(cohort: Cohort, folds: Sequence[Fold], column: str | None = None) -> tuple[Problem, ...]:
+    """Return what a reader of the results should know: classes that a side lacks, cases on no side of a fold.
+
+    ``column`` is the one whose values are held out, if the folds are made so.
+    """
     problems = []
     severities: dict[str, Severity] = {"train": "error", "validation": "note", "test": "warning"}
     if not any(fold.validation for fold in folds):  # as asked for
@@ -188,9 +191,12 @@ def check_folds(cohort: Cohort, folds: Sequence[Fold]) -> tuple[Problem, ...]:
             for name in cohort.classes:
                 if name not in seen:
                     lacking.setdefault(name, []).append(fold.name)
+        why = "too few subjects show it, and training comes first"
+        if column is not None and role == "test":
+            why = f"those held out by {column!r} do not show it"
         for name, where in lacking.items():
             places = "every fold" if len(where) == len(folds) else few(where)
-            message = f"no {role} case is '{name}' in {places}: too few subjects show it, and training comes first."
+            message = f"no {role} case is '{name}' in {places}: {why}."
             problems.append(Problem(severity, "split", message))
     for fold in folds:
         left_out = len(cohort) - len(fold.train) - len(fold.validation) - len(fold.test)

@@ -5,15 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from voxtempo.metrics import used
 from voxtempo.report.numbers import digits_for, interval_of, interval_text, metric_of, number, units_text, value_of
 from voxtempo.report.result_tables import grid_of, headline_figures
 from voxtempo.report.run_files import RunFiles, mapping
-
-METRICS = {
-    "classify": ("accuracy", "balanced_accuracy", "auc"),
-    "regress": ("mae", "bias", "r2"),
-    "segment": ("dice", "surface_dice", "hausdorff_95"),
-}
 
 
 @dataclass(frozen=True)
@@ -35,7 +30,7 @@ def elsewhere(run: RunFiles) -> dict[str, Any] | None:
     if not rows:
         return None
     own = headline_figures(run, mapping(run.metrics.get("test")))
-    columns = [metric for metric in METRICS.get(run.task, ()) if any(metric in row for _, row in rows)]
+    columns = [metric for metric in used("elsewhere", run.task) if any(metric in row for _, row in rows)]
     grid = grid_of("Cohort", columns, [*([("own test", own)] if own else []), *rows])
     return {"grid": grid, "drops": drops_of(run, columns)}
 

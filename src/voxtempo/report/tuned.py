@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from voxtempo.metrics import higher_is_better
+from voxtempo.metrics import higher_is_better, used
 from voxtempo.report.numbers import metric_of, number, value_of
 from voxtempo.report.result_tables import Grid, grid_of, headline_figures
 from voxtempo.report.run_files import RunFiles, mapping
@@ -15,12 +15,6 @@ from voxtempo.report.settings import in_words
 
 MOST = 24
 """Candidates shown of each fold."""
-
-FIGURES = {
-    "classify": ("balanced_accuracy", "accuracy", "auc"),
-    "regress": ("mae", "r2", "correlation"),
-    "segment": ("dice", "hausdorff_95", "average_surface_distance"),
-}
 
 
 def tuned_tables(run: RunFiles) -> list[dict[str, Any]]:
@@ -68,7 +62,7 @@ def seeds_grid(run: RunFiles) -> tuple[Grid, str] | None:
     if not alone:
         return None
     rows = [(f"seed {item.get('seed', '')}", headline_figures(run, item)) for item in alone]
-    figures = [metric for metric in FIGURES.get(run.task, ()) if any(metric in row for _, row in rows)]
+    figures = [metric for metric in used("short", run.task) if any(metric in row for _, row in rows)]
     if not figures:
         return None
     together = headline_figures(run, mapping(run.metrics.get("validation")))

@@ -169,7 +169,7 @@ def examine(
         with found.attempt("split"):
             divided, leaks = divide(cohort, study.split, duplicates, known_leaks)
             found.tell("leakage", leak_problems(leaks))
-            found.tell("split", check_folds(cohort, divided))
+            found.tell("split", check_folds(cohort, divided, study.split.column))
             if plan is not None:
                 found.judge("", check_certainty(plan.study, cohort, divided))
             found.judge("sites", check_harmonisers(study, cohort, divided))

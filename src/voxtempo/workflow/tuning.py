@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -29,7 +29,7 @@ from voxtempo.cohort import (
     with_values,
 )
 from voxtempo.cohort.sections.tune import Tune
-from voxtempo.errors import RunError
+from voxtempo.errors import RunError, StudyError
 from voxtempo.inference import Network, Predictor, judge
 from voxtempo.inference.figures import metrics_of
 from voxtempo.learning.choices import check_fit
@@ -134,6 +134,10 @@ def choose_values(
     out : run folder.
     asked : the study as its file says it.
     voice : progress.
+
+    Raises
+    ------
+    StudyError : a candidate cannot be trained, or the metric is defined on no inner fold.
     """
     tune = setup.study.tune
     assert tune is not None
@@ -145,17 +149,22 @@ def choose_values(
     setups = [_planned(setup, with_values(_base(setup, asked), values)) for values in tried]
     for own in setups:
         refuse_errors(check_fit(own.study, own.cohort, own.geometry))
-    rows: list[dict[str, Any]] = []
+    scores: list[list[float | None]] = []
     for number, (values, own) in enumerate(zip(tried, setups, strict=True)):
-        scores = []
+        scores.append([])
         for inner in folds:
             place = out / TRIALS / f"trial-{number}" / f"fold-{inner.index}"
             voice.say(f"tune: {_told(values)} ({number + 1} of {len(tried)}), inner {inner.name} of {len(folds)}")
-            scores.append(_score(own, inner, prepared, place, metric, voice))
-        rows.append({"values": values, "scores": scores, "mean": float(np.mean(scores)), "deviation": _spread(scores)})
+            scores[-1].append(_score(own, inner, prepared, place, metric, voice))
+    judged = comparable(scores, metric)
+    rows: list[dict[str, Any]] = [
+        {"values": values, "scores": own, "mean": float(np.mean(same)), "deviation": _spread(same)}
+        for values, own, same in zip(tried, scores, judged, strict=True)
+    ]
     sign = 1.0 if higher_is_better(metric) else -1.0
     best = max(range(len(rows)), key=lambda place: (sign * rows[place]["mean"], -place))
-    voice.say(f"tune: {_told(tried[best])} chosen by {metric} {rows[best]['mean']:.4g} over {len(folds)} inner folds")
+    counted = f"{len(judged[0])} of {len(folds)}" if len(judged[0]) < len(folds) else str(len(folds))
+    voice.say(f"tune: {_told(tried[best])} chosen by {metric} {rows[best]['mean']:.4g} over {counted} inner folds")
     record = {"fold": fold.index, "metric": metric, "inner_folds": len(folds), "tried": rows, "chosen": tried[best]}
     write_json(out / TUNING, record)
     shutil.rmtree(out / TRIALS, ignore_errors=True)
@@ -170,13 +179,40 @@ def _planned(setup: Setup, study: Study) -> Setup:
     return replace(setup, plan=plan_study(study, setup.cohort, setup.geometry, setup.plan.fingerprint))
 
 
+def comparable(scores: Sequence[Sequence[float | None]], metric: str) -> list[list[float]]:
+    """Return the figures of each candidate on the inner folds that tell candidates apart.
+
+    An inner fold on which the figure is defined for none is left out (a test of one class has no AUC). Where it is defined for
+    others only (a candidate that always says the same has no correlation), a candidate gets the worst of theirs.
+
+    >>> comparable([[0.8, None, 0.6], [0.7, None, None]], "correlation")
+    [[0.8, 0.6], [0.7, 0.6]]
+
+    Raises
+    ------
+    StudyError : it is defined nowhere.
+    """
+    worst = min if higher_is_better(metric) else max
+    known = [[score for score in fold if score is not None] for fold in zip(*scores, strict=True)]
+    if not any(known):
+        raise StudyError(
+            f"tune.metric: {metric} is defined on none of the {len(known)} inner folds, so nothing can be chosen by it. "
+            "Take fewer inner folds (tune.folds), or another metric."
+        )
+    return [
+        [worst(others) if score is None else score for score, others in zip(own, known, strict=True) if others]
+        for own in scores
+    ]
+
+
 def _score(
     setup: Setup, inner: Fold, prepared: Mapping[str, PreparedCase], place: Path, metric: str, voice: Voice
-) -> float:
-    """Return the figure of one candidate on the test of one inner fold; what is finished is read."""
+) -> float | None:
+    """Return the figure of one candidate on the test of one inner fold, None where it has none; what is finished is read."""
     done = place / "score.json"
     if done.is_file():
-        return float(json.loads(done.read_text(encoding="utf-8"))[metric])
+        score = json.loads(done.read_text(encoding="utf-8"))[metric]
+        return None if score is None else float(score)
     study, sides = setup.study, setup.sides(inner)
     watch = Watch(step=lambda at, total, loss: voice.bar("tune", at, total, f"loss {loss:.4f}"))
     seen = harmonise(setup, sides, prepared, place, voice)
@@ -187,8 +223,7 @@ def _score(
     figure: Any = figures
     for key in path_to(metric, study.task):
         figure = figure[key]
-    worst = 0.0 if higher_is_better(metric) else float("inf")
-    score = worst if figure.value is None else float(figure.value)
+    score = None if figure.value is None else float(figure.value)
     write_text(done, json.dumps({metric: score}))
     shutil.rmtree(place / "checkpoints", ignore_errors=True)
     return score
