@@ -15,8 +15,8 @@ MONAI needs an environment of its own. Make it once, and name it:
 
 from __future__ import annotations
 
+import argparse
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -27,20 +27,14 @@ from typing import Any
 
 import numpy as np
 from stopwatch import Call, heading, ratio, row, seconds_in_turns
+from stopwatch.memory import peak
 from stopwatch.peers import THREADS, start_peers
 from stopwatch.weights import save_weights
 
 SHAPE, PATCH, OVERLAP, BATCH = (160, 192, 160), (80, 96, 80), 0.5, 1
-OPTIONS = {"width": 8, "depth": 3, "residual": False}
 LABELS = {1: "a", 2: "b"}
-REPEATS = 5
 GOAL = 2
-WIDTHS = (46, 10, 10, 14)
-
-
-def grown(before: int) -> float:
-    """Return by how many MiB the process's peak exceeds an earlier one (KiB)."""
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+WIDTHS = (46, 10, 10, 14, 14)
 
 
 class Timed:
@@ -58,7 +52,7 @@ class Timed:
         return found
 
 
-def measure(threads: int) -> None:
+def measure(threads: int, widths: list[int], residual: bool, pairs: int) -> None:
     """Print the rows of one number of threads, in a process that has no more."""
     from voxtempo.cohort import Study
     from voxtempo.feed import FeedCase, Voxels
@@ -70,7 +64,8 @@ def measure(threads: int) -> None:
 
     rng = np.random.default_rng(0)
     task = SegmentTask(LABELS)
-    recipe = Recipe("unet3d", OPTIONS, (*PATCH, 1), "volume", task.as_json())
+    options = {"widths": widths, "residual": residual}
+    recipe = Recipe("unet3d", options, (*PATCH, 1), "volume", task.as_json())
     model = recipe.build()
     model.set_weights([w + 0.1 * rng.standard_normal(w.shape) if w.ndim == 1 else w for w in model.get_weights()])
     study = Study.model_validate(
@@ -89,17 +84,17 @@ def measure(threads: int) -> None:
     case = FeedCase("v", Voxels(image), (1.0, 1.0, 1.0))
     count = len(predictor.sampler(case).cover(case))
     timed.predict_on_batch(np.zeros((BATCH, *PATCH, 1), np.float32))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak()
     found = predictor.answer(case).probabilities
     calls: dict[str, Call] = {"VoxTempo": lambda: predictor.answer(case)}
-    memory = {"VoxTempo": grown(before)}
+    memory = {"VoxTempo": (peak(), peak() - before)}
     timed.taken = 0.0
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         np.save(folder / "image.npy", image[0, ..., 0])
         np.save(folder / "importance.npy", gaussian_importance(PATCH))
         save_weights(model, folder / "weights.npz")
-        shape = (OPTIONS["width"], OPTIONS["depth"], len(LABELS) + 1)
+        shape = (len(LABELS) + 1, int(residual), *widths)
         peers = start_peers(
             "sliding_window", folder, *PATCH, OVERLAP, BATCH, *shape, threads=threads, libraries=("monai",)
         )
@@ -108,40 +103,49 @@ def measure(threads: int) -> None:
             memory[name] = peers.ask(name, str(folder / "found.npy"))
             np.testing.assert_allclose(found, np.load(folder / "found.npy"), atol=1e-4, err_msg=name)
             calls[name] = lambda n=name, p=peers: p.ask(n)  # type: ignore[misc]
-        times = seconds_in_turns(calls, REPEATS, warm=False)
+        times = seconds_in_turns(calls, pairs, warm=False)
         if peers is not None:
             peers.close()
-    title = f"{threads} thread{'s' * (threads > 1)}, {count} patches, medians of {REPEATS}, in turns"
-    row(title, "s", "ratio", "peak, MiB", widths=WIDTHS)
+    title = f"{threads} thread{'s' * (threads > 1)}, {count} patches, medians of {pairs}, in turns"
+    row(title, "s", "ratio", "peak, MiB", "grown, MiB", widths=WIDTHS)
     for name, taken in times.items():
         row(
             name,
             f"{statistics.median(taken):.2f}",
             f"{ratio(taken, times['VoxTempo']):.2f}",
-            f"{memory[name]:.0f}",
+            *(f"{size:.0f}" for size in memory[name]),
             widths=WIDTHS,
         )
-    row("VoxTempo, in the network (mean)", f"{timed.taken / REPEATS:.2f}", "", "", widths=WIDTHS)
+    row("VoxTempo, in the network (mean)", f"{timed.taken / pairs:.2f}", "", "", "", widths=WIDTHS)
     for name in list(times)[1:]:
         print(f"  goal {GOAL} times {name}: {'reached' if ratio(times[name], times['VoxTempo']) >= GOAL else 'missed'}")
 
 
 def main() -> None:
     """Print a table for each number of threads."""
-    if len(sys.argv) > 1:
-        measure(int(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads (default 1 2)")
+    parser.add_argument("--widths", type=int, nargs="+", default=[8, 16, 32], help="channels of each level")
+    parser.add_argument("--residual", action="store_true", help="residual units")
+    parser.add_argument("--pairs", type=int, default=5, help="how often each side is timed (default 5)")
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.here:
+        measure(asked.threads[0], asked.widths, asked.residual, asked.pairs)
         return
     heading(
-        f"Predicting {' x '.join(map(str, SHAPE))} in patches of {' x '.join(map(str, PATCH))}",
+        f"Predicting {' x '.join(map(str, SHAPE))} in patches of {' x '.join(map(str, PATCH))}, "
+        f"channels {', '.join(map(str, asked.widths))}{', residual' if asked.residual else ''}",
         "keras",
         "tensorflow_cpu",
         "torch",
         "jax",
     )
     sys.stdout.flush()
-    for threads in (1, 2):
+    for threads in asked.threads:
         limits = dict.fromkeys((*THREADS, "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), str(threads))
-        subprocess.run([sys.executable, __file__, str(threads)], check=True, env=os.environ | limits)
+        own = [sys.executable, __file__, *sys.argv[1:], "--here", "--threads", str(threads)]
+        subprocess.run(own, check=True, env=os.environ | limits)
 
 
 if __name__ == "__main__":

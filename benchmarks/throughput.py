@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from typing import Any
 import numpy as np
 from memory_of_series import LENGTHS, SHAPE, WINDOW, peaks, write_study
 from stopwatch import heading, row, seconds
+from stopwatch.memory import peak
 
 from voxtempo.networks import networks
 
@@ -67,7 +67,7 @@ def measure(name: str) -> dict[str, float]:
         "weights": float(model.count_params()),
         "predict": BATCH / median(lambda: np.asarray(model.predict_on_batch(images))),
         "train": BATCH / median(lambda: float(model.train_on_batch(images, targets))),
-        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10),
+        "peak": peak(),
     }
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import resource
 import sys
 import warnings
 from pathlib import Path
 
 import numpy as np
 from serving import installed, serve
+from stopwatch.memory import peak
 
 
 def main() -> None:
-    """Serve the prediction; asked with a file, it writes the probabilities there and answers with the memory it took."""
+    """Serve the prediction; asked with a file, it writes the probabilities there. It answers with its peak and growth (MiB)."""
     if (monai := installed("monai")) is None:
         serve({})
         return
@@ -27,24 +27,24 @@ def main() -> None:
     overlap, batch = float(sys.argv[5]), int(sys.argv[6])
     image = torch.from_numpy(np.load(folder / "image.npy"))[None, None]
     importance = torch.from_numpy(np.load(folder / "importance.npy"))
-    width, depth, labels = map(int, sys.argv[7:10])
-    unet = UNet(1, labels, [width * 2**level for level in range(depth)], residual=False).eval()
+    labels, residual, *widths = map(int, sys.argv[7:])
+    unet = UNet(1, labels, widths, residual=bool(residual)).eval()
     with np.load(folder / "weights.npz") as weights:
         fill(unet, weights)
 
     def run(patch: torch.Tensor) -> torch.Tensor:
         return torch.softmax(unet(patch), dim=1)
 
-    def predict(file: str = "") -> float:
+    def predict(file: str = "") -> tuple[float, float]:
         with torch.inference_mode():
             if file:
                 run(torch.zeros(batch, 1, *patch))
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            before = peak()
             found = sliding_window_inference(image, patch, batch, run, overlap=overlap, roi_weight_map=importance)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        most = peak()
         if file:
             np.save(file, found[0].permute(1, 2, 3, 0).numpy())
-        return (peak - before) / 1024
+        return most, most - before
 
     serve({"MONAI": (predict, f"{monai}, {installed('torch')}")})
 

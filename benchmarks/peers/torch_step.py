@@ -10,7 +10,6 @@ who start this: variables of the environment.)
 from __future__ import annotations
 
 import os
-import resource
 import sys
 import time
 import warnings
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from serving import installed, serve
+from stopwatch.memory import peak
 from stopwatch.problem import CLIP, EPSILON, RATE, WEIGHT_DECAY, Problem
 from torch import Tensor
 from torch.nn import functional
@@ -122,7 +122,7 @@ def main() -> None:
     def memory() -> float:
         if device == "cuda":
             return torch.cuda.max_memory_allocated() / 2**20
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+        return peak()
 
     about = ", ".join(filter(None, (installed("torch"), installed("monai") if "monai" in special else None)))
     offered: dict[str, Callable[..., Any]] = {

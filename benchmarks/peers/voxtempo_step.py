@@ -6,13 +6,13 @@ and read the loss.
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 from serving import serve
+from stopwatch.memory import peak
 from stopwatch.problem import CLIP, EPSILON, RATE, WEIGHT_DECAY, Problem
 from stopwatch.weights import load_weights, save_weights
 
@@ -59,7 +59,7 @@ def main() -> None:
         "parameters": parameters,
         "steps": steps,
         "processor": time.process_time,
-        "memory": lambda: _peak(keras.backend.backend()) if device == "gpu" else _resident(),
+        "memory": lambda: _peak(keras.backend.backend()) if device == "gpu" else peak(),
     }
     serve({name: (function, about) for name, function in offered.items()})
 
@@ -77,11 +77,6 @@ def _peak(backend: str) -> float:
     import tensorflow as tf
 
     return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**20
-
-
-def _resident() -> float:
-    """Return the process's peak of resident memory, MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
 if __name__ == "__main__":

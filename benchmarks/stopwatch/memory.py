@@ -1,7 +1,8 @@
-"""The peak memory of a command of VoxTempo, as Linux tells it."""
+"""The peak memory of this process, and of a command of VoxTempo, as Linux tells it."""
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -14,6 +15,14 @@ EVERY = 0.01  # seconds between two looks at a process
 def told() -> bool:
     """Return whether this system tells how much of a process's memory is anonymous."""
     return Path("/proc/self/status").is_file()
+
+
+def peak() -> float:
+    """Return the most resident memory that this process ever had (MiB), NaN where the system does not tell.
+
+    ``getrusage`` is of no use here: its maximum begins with that of the process that started this one.
+    """
+    return memory(os.getpid()).get("VmHWM", math.nan)
 
 
 def peaks(arguments: list[str], cache: Path, log: Path) -> tuple[float, float, float]:

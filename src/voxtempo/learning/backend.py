@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 from collections.abc import Callable
 from typing import Any
@@ -57,6 +58,22 @@ def _make_deterministic(backend: str) -> None:
 
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.utils.deterministic.fill_uninitialized_memory = False
+        if not torch.cuda.is_available():
+            _keep_memory()
+
+
+def _keep_memory() -> None:
+    """Tell glibc to keep what is freed: PyTorch asks for each tensor anew, and the pages of large ones would be mapped anew too.
+
+    A training step on processors takes half of the time that way. Another C library is left as it is.
+    """
+    trim_threshold, mmap_max, largest = -1, -4, 2**31 - 1  # of glibc's malloc.h
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    mallopt(trim_threshold, largest)
+    mallopt(mmap_max, 0)
 
 
 def seed_update(seed: int, epoch: int, step: int) -> None:
