@@ -63,7 +63,7 @@ def _make_deterministic(backend: str) -> None:
 
 
 def _keep_memory() -> None:
-    """Tell glibc to keep what is freed: PyTorch asks for each tensor anew, and the pages of large ones would be mapped anew too.
+    """Tell glibc to keep what is freed: PyTorch asks for each tensor anew, and large ones would be mapped anew each time.
 
     A training step on processors takes half of the time that way. Another C library is left as it is.
     """
