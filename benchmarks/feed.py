@@ -22,7 +22,7 @@ from stopwatch import heading, row, seconds
 
 from voxtempo.augment import build_transforms
 from voxtempo.cohort.study import Train, Window
-from voxtempo.feed import Batches, FeedCase, PatchSampler, Voxels, WindowSampler
+from voxtempo.feed import Batches, FeedCase, LabelMap, PatchSampler, Voxels, WindowSampler
 from voxtempo.learning import backend
 from voxtempo.learning.losses import build_loss
 from voxtempo.learning.optimisers import make_optimiser
@@ -77,7 +77,7 @@ def patches(folder: Path) -> Batches:
         labels[:, 40:80, 40:80, 30:60] = 1
         image = write_cache(Scan(data, geometry), folder / f"volume{number}")
         mask = write_cache(Scan(labels, geometry, kind="label"), folder / f"mask{number}")
-        cases.append(FeedCase(f"v{number}", Voxels(image.array), geometry.spacing, Voxels(mask.array)))
+        cases.append(FeedCase(f"v{number}", Voxels(image.array), geometry.spacing, LabelMap(mask.array)))
     stack = build_transforms("default", task="segment")
     return Batches(cases, PatchSampler((48, 48, 48)), batch=2, kind="volume", task="segment", augment=stack)
 

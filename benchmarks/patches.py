@@ -23,7 +23,7 @@ import numpy as np
 from stopwatch import Call, heading, ratio, row, seconds_in_turns
 from stopwatch.peers import start_peers
 
-from voxtempo.feed import Batches, FeedCase, PatchSampler, Voxels
+from voxtempo.feed import Batches, FeedCase, LabelMap, PatchSampler, Voxels
 from voxtempo.scans import Geometry, Scan, write_cache
 
 SHAPE, PATCH = (160, 192, 160), 64
@@ -48,7 +48,7 @@ def volumes(folder: Path) -> list[FeedCase]:
         cached = write_cache(Scan(image[None, ..., None], geometry), folder / f"case{number}")
         mask = write_cache(Scan(label[None, ..., None], geometry, kind="label"), folder / f"mask{number}")
         stored = Voxels(cached.array, cached.scale, cached.offset)
-        cases.append(FeedCase(f"v{number}", stored, geometry.spacing, Voxels(mask.array)))
+        cases.append(FeedCase(f"v{number}", stored, geometry.spacing, LabelMap(mask.array)))
     return cases
 
 

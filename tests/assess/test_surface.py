@@ -248,3 +248,10 @@ def test_symmetry_identity_and_scale(seed):
     assert 0 <= one.dice(1.0) <= one.dice(2.0) <= one.dice(one.hausdorff()) == 1.0
     doubled = surface_distances(a, b, [2 * step for step in SPACING])
     assert doubled.hausdorff(95) == pytest.approx(2 * one.hausdorff(95))
+
+
+@pytest.mark.parametrize("kind", [">i2", ">u4", "<i8", "u1", "?"])
+def test_labels_of_any_byte_order_are_read(kind):
+    labels = np.array([[[0, 1, 3, 9]]]).astype(kind)
+    expected = [[[1 if value == 1 else 2 if value == 3 else 0 for value in labels[0, 0].astype(int)]]]
+    assert encode(labels, [1, 3]).tolist() == expected

@@ -216,3 +216,10 @@ def test_threads_agree_and_nothing_recompiles():
     STRONG.apply(frozen, label.astype(np.int64), draws[0])
     STRONG.apply(np.asfortranarray(image), None, draws[0])
     assert len(warp_rows.signatures) == 1
+
+
+@pytest.mark.parametrize(("shape", "flips"), [((40, 1, 1), False), ((40, 20, 1), True)])
+def test_a_line_of_regions_keeps_its_order(shape, flips):
+    rng = np.random.default_rng(0)
+    drawn = [Spatial(flip=("x",)).draw(rng, shape, (1, 1, 1))["flip"][0] for _ in range(30)]
+    assert any(drawn) == flips

@@ -78,7 +78,16 @@ def test_what_default_mirrors():
     assert flips(flip=("y",)) == ("y",)
     assert flips(series=True) == ()
     assert flips(names=["anterior", "posterior"]) == ("x",)
-    for sided in (["left hippocampus"], ["hand_R", "foot"], ["ctx-lh-cuneus"], ["Right"]):
+    assert flips(names=["WMLesion", "FLAIRCore", "ventricleBrightLow"]) == ("x",)
+    for sided in (
+        ["left hippocampus"],
+        ["hand_R", "foot"],
+        ["ctx-lh-cuneus"],
+        ["Right"],
+        ["LeftHand"],
+        ["HippocampusL"],
+        ["lVentricle"],
+    ):
         assert flips(names=sided) == ()
 
 

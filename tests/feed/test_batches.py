@@ -7,14 +7,14 @@ import pytest
 
 from voxtempo.augment import build_transforms
 from voxtempo.cohort.study import Window
-from voxtempo.feed import Batches, FeedCase, PatchSampler, VolumeSampler, Voxels, WindowSampler
+from voxtempo.feed import Batches, FeedCase, LabelMap, PatchSampler, VolumeSampler, Voxels, WindowSampler
 
 
 def cases(count: int, shape=(1, 6, 6, 6, 1), task: str = "classify") -> list[FeedCase]:
     made = []
     for i in range(count):
         image = np.random.default_rng(i).normal(size=shape).astype(np.float32)
-        mask = Voxels((image[:1, ..., :1] > 0.5).astype(np.uint8)) if task == "segment" else None
+        mask = LabelMap((image[:1, ..., :1] > 0.5).astype(np.uint8)) if task == "segment" else None
         made.append(FeedCase(f"c{i}", Voxels(image), (1, 1, 1), mask=mask, target=i % 3))
     return made
 
@@ -96,7 +96,7 @@ def test_image_and_label_of_a_patch_move_together():
     shape = (1, 24, 24, 24, 1)
     mask = np.zeros(shape, dtype=np.uint8)
     mask[0, 6:18, 6:18, 6:18] = 1
-    case = FeedCase("c", Voxels(mask.astype(np.float32)), (1, 1, 1), mask=Voxels(mask))
+    case = FeedCase("c", Voxels(mask.astype(np.float32)), (1, 1, 1), mask=LabelMap(mask))
     made = Batches(
         [case], PatchSampler((16, 16, 16)), batch=4, kind="volume", task="segment", seed=1,
         augment=build_transforms("default", task="segment"),

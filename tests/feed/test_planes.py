@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from voxtempo.augment import build_transforms
 from voxtempo.cohort.sections.base import Named
 from voxtempo.cohort.sections.sample import Sample
-from voxtempo.feed import Batches, FeedCase, PatchSampler, Plane, Position, SliceSampler, Voxels, make_sampler
+from voxtempo.feed import Batches, FeedCase, LabelMap, PatchSampler, Plane, Position, SliceSampler, Voxels, make_sampler
 
 AXES = (0, 1, 2)
 
@@ -22,7 +22,7 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 def case_of(image: np.ndarray, spacing=(1.0, 1.0, 1.0), mask: np.ndarray | None = None) -> FeedCase:
-    return FeedCase("c", Voxels(image), spacing, mask=None if mask is None else Voxels(mask))
+    return FeedCase("c", Voxels(image), spacing, mask=None if mask is None else LabelMap(mask))
 
 
 def flat_patch(axis: int, plane=(4, 5)) -> tuple[int, int, int]:

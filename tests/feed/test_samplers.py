@@ -11,6 +11,7 @@ from voxtempo.cohort.study import Sample
 from voxtempo.errors import StudyError
 from voxtempo.feed import (
     FeedCase,
+    LabelMap,
     PatchSampler,
     SliceSampler,
     VolumeSampler,
@@ -50,7 +51,7 @@ def test_read_box_equals_padding_the_whole_array(shape, start, size):
 def test_labels_are_read_as_stored_with_background_around(shape, start, size, kind):
     labels = (1 + np.arange(np.prod(shape))).reshape(1, *shape, 1).astype(kind)
     wide = np.pad(labels[0, ..., 0], 20).astype(np.int32)
-    found = read_labels(Voxels(labels), start, size)
+    found = read_labels(LabelMap(labels), start, size)
     assert found.dtype == np.int32
     assert np.array_equal(found, wide[tuple(slice(20 + s, 20 + s + n) for s, n in zip(start, size, strict=True))])
 
@@ -89,7 +90,7 @@ def test_foreground_patches_hold_the_label_and_every_label_comes_equally_often()
     mask = np.zeros((1, 40, 40, 40, 1), dtype=np.uint8)
     mask[0, 2:4, 2:4, 2:4] = 1  # 8 voxels
     mask[0, 20:36, 20:36, 20:36] = 2  # 4096 voxels
-    case = FeedCase("c", numbered(1, 40, 40, 40, 1), (1, 1, 1), mask=Voxels(mask))
+    case = FeedCase("c", numbered(1, 40, 40, 40, 1), (1, 1, 1), mask=LabelMap(mask))
     sampler = PatchSampler((8, 8, 8), foreground=1.0)
     rng = np.random.default_rng(0)
     counts = {1: 0, 2: 0}
@@ -106,7 +107,7 @@ def test_foreground_patches_hold_the_label_and_every_label_comes_equally_often()
 def test_no_foreground_means_uniform_patches():
     mask = np.zeros((1, 40, 4, 4, 1), dtype=np.uint8)
     mask[0, 39] = 1
-    case = FeedCase("c", numbered(1, 40, 4, 4, 1), (1, 1, 1), mask=Voxels(mask))
+    case = FeedCase("c", numbered(1, 40, 4, 4, 1), (1, 1, 1), mask=LabelMap(mask))
     rng = np.random.default_rng(1)
     starts = [PatchSampler((4, 4, 4), foreground=0.0).draw(case, 0, rng).start[0] for _ in range(400)]
     assert min(starts) == 0

@@ -99,6 +99,31 @@ def test_holes_of_the_foreground_get_the_nearest_label_and_those_of_a_region_its
     assert FillHoles("whole").apply(nested, NESTED, UNIT)[4, 4, 4] == 1
 
 
+def test_what_lies_open_in_its_slice_of_a_volume_is_not_filled():
+    volume = np.zeros((60, 60, 10), np.uint8)
+    volume[10, 20, 5] = volume[40, 20, 5] = 1  # in one row
+    volume[20:31, 40:51, 3] = 1
+    volume[21:30, 41:50, 3] = 0  # a ring that the next slices leave open
+    assert np.array_equal(FillHoles("a").apply(volume, PLAIN, UNIT), volume)
+    picture = volume[:, :, 3:4]
+    assert np.count_nonzero(FillHoles("a").apply(picture, PLAIN, UNIT)) == 11 * 11
+    pixels = volume[:, :, 5:6]
+    assert np.array_equal(FillHoles("a").apply(pixels, PLAIN, UNIT), pixels)
+
+
+@pytest.mark.parametrize("made", [LargestComponent("inner"), RemoveSmall("inner", 5.0)])
+def test_what_is_removed_of_an_inner_region_stays_in_the_outer_ones(made):
+    labels = np.where(ball((20, 11, 11), (9, 5, 5), 5), 1, 0).astype(np.uint8)
+    labels[7:10, 4:7, 4:7] = 3
+    labels[12, 5, 5] = 3
+    kept = made.apply(labels, NESTED, UNIT)
+    assert kept[12, 5, 5] == 2, "of the core, which holds the inner region"
+    assert kept[8, 5, 5] == 3
+    assert np.array_equal(kept > 0, labels > 0)
+    assert type(made)("core").apply(np.where(labels == 3, 2, labels), NESTED, UNIT)[12, 5, 5] == 1
+    assert LargestComponent("whole").apply(labels[:, :, 5:6], NESTED, UNIT)[0, 0, 0] == 0
+
+
 MADE = [
     (LargestComponent(), PLAIN), (LargestComponent("b"), PLAIN), (LargestComponent("core"), NESTED),
     (RemoveSmall("a", 3.0), PLAIN), (RemoveSmall("foreground", 3.0), PLAIN), (FillHoles("b"), PLAIN), (FillHoles(), PLAIN),

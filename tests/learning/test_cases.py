@@ -25,7 +25,7 @@ def test_label_values_become_the_networks_outputs_in_order(prepared):
     task = SegmentTask({49: "b", 10: "a", 3: "z"})
     case = feed_case(Case("c", "c", {}), prepared, task)
     assert case.mask is not None
-    assert case.mask.array.ravel().tolist() == [0, 2, 2, 3, 3, 1, 0, 0]
+    assert case.mask.read().ravel().tolist() == [0, 2, 2, 3, 3, 1, 0, 0]
     assert case.spacing == (1, 1, 3)
 
 
@@ -35,7 +35,7 @@ def test_values_without_a_name_are_refused_or_background_as_the_study_says(prepa
         feed_case(case, prepared, SegmentTask({49: "b"}))
     fed = feed_case(case, prepared, SegmentTask({49: "b"}, others=True))
     assert fed.mask is not None
-    assert fed.mask.array.ravel().tolist() == [0, 0, 0, 1, 1, 0, 0, 0]
+    assert fed.mask.read().ravel().tolist() == [0, 0, 0, 1, 1, 0, 0, 0]
 
 
 def test_events_carry_their_encoded_truth_and_a_name_of_their_own(prepared):
@@ -53,7 +53,35 @@ def test_the_row_of_the_table_goes_along_for_windows_that_a_column_names(prepare
 def test_ignored_voxels_are_minus_one_whatever_else_is_named(prepared):
     fed = feed_case(Case("c", "c", {}), prepared, SegmentTask({49: "b", 3: "z"}, ignore=10))
     assert fed.mask is not None
-    assert fed.mask.array.ravel().tolist() == [0, -1, -1, 2, 2, 1, 0, 0]
+    assert fed.mask.read().ravel().tolist() == [0, -1, -1, 2, 2, 1, 0, 0]
     absent = feed_case(Case("c", "c", {}), prepared, SegmentTask({49: "b", 10: "a", 3: "z"}, ignore=255))
     assert absent.mask is not None
-    assert absent.mask.array.min() == 0
+    assert absent.mask.read().min() == 0
+
+
+@pytest.mark.parametrize(
+    ("labels", "ignore", "expected"),
+    [
+        ({1: "a", 2: "b"}, None, [0, 0, 1, 2]),
+        ({2: "b"}, None, [0, 0, 0, 1]),
+        ({1: "a", 5: "c"}, 2, [0, 0, 1, -1]),
+    ],
+)
+def test_negative_values_are_background_where_others_are(tmp_path, labels, ignore, expected):
+    geometry = Geometry.from_spacing((2, 2, 1))
+    image = Scan(np.zeros((1, 2, 2, 1, 1), np.float32), geometry)
+    mask = np.array([-1, 0, 1, 2], np.int8).reshape(1, 2, 2, 1, 1)
+    save_case(tmp_path, image, Scan(mask, geometry, kind="label"), geometry, [], None)
+    fed = feed_case(
+        Case("c", "c", {}), PreparedCase.open_case(tmp_path, "c"), SegmentTask(labels, others=True, ignore=ignore)
+    )
+    assert fed.mask is not None
+    assert fed.mask.read().ravel().tolist() == expected
+    piece = (slice(1, 2), slice(0, 2), slice(0, 1))
+    assert fed.mask.read(piece).ravel().tolist() == expected[2:]
+
+
+def test_a_label_map_stays_on_disk_whatever_its_values_count_as(prepared):
+    fed = feed_case(Case("c", "c", {}), prepared, SegmentTask({49: "b", 3: "z"}, ignore=10))
+    assert fed.mask is not None
+    assert isinstance(fed.mask.array, np.memmap)

@@ -8,7 +8,7 @@ from fold_sides import named, sides
 
 from voxtempo.cohort import Case, Cohort, GeometryReport, Study
 from voxtempo.cohort.study import NetworkSection, Sample
-from voxtempo.feed import Batches, FeedCase, Voxels, make_sampler
+from voxtempo.feed import Batches, FeedCase, LabelMap, Voxels, make_sampler
 from voxtempo.learning.choices import check_choices, check_fit
 from voxtempo.learning.tasks import SegmentTask
 from voxtempo.learning.train import label_weights
@@ -33,7 +33,8 @@ def study(train: dict, **target) -> Study:
         ({"class_weights": "balanced", "loss": "boundary"}, {}, "train.class_weights", "has no class weights"),
         ({"class_weights": "balanced"}, {"regions": {"all": [1, 2], "lesion": [2]}}, "train.class_weights", "overlap"),
         ({"label_smoothing": 0.1}, {}, "train.label_smoothing", "'task: classify'"),
-        ({"loss": {"dice": {"ignore": 9}}}, {"ignore": 255}, "train.loss", "'cohort.target.ignore' says already"),
+        ({"loss": {"dice": {"ignore": 9}}}, {"ignore": 255}, "train.loss", "a place among the network's answers"),
+        ({"loss": {"dice_ce": {"ignore": 255}}}, {}, "train.loss", "in 'cohort.target.ignore'"),
     ],
 )
 def test_what_cannot_be_weighed_is_refused(train, target, where, message):
@@ -82,7 +83,7 @@ def batches() -> Batches:
     for name, counts in (("a", (40, 20, 4)), ("b", (56, 8, 0))):
         labels = np.repeat([0, 1, 2], counts).astype(np.int16)
         labels[:4] = -1 if name == "a" else 0
-        mask = Voxels(labels.reshape(1, 4, 4, 4, 1))
+        mask = LabelMap(labels.reshape(1, 4, 4, 4, 1))
         cases.append(FeedCase(name, Voxels(np.zeros((1, 4, 4, 4, 1), np.float32)), (1, 1, 1), mask))
     asked = study({})
     assert asked.sample is not None
@@ -104,3 +105,12 @@ def test_weights_that_are_named_are_in_the_order_of_the_outputs_and_others_are_o
     regions = SegmentTask(LABELS, regions={"all": (1, 2), "lesion": (2,)})
     assert label_weights(given, regions, batches()) == [1.0, 4.0]
     assert label_weights(study({}), SegmentTask(LABELS), batches()) is None
+
+
+def test_a_label_that_no_training_voxel_has_gets_no_weight():
+    task = SegmentTask({**LABELS, 9: "absent"}, ignore=255)
+    weights = np.array(label_weights(study({"class_weights": "balanced"}), task, batches()))
+    np.testing.assert_allclose(
+        weights[:3], label_weights(study({"class_weights": "balanced"}), SegmentTask(LABELS), batches())
+    )
+    assert weights[3] == 0

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from voxtempo.cohort.study import Train
 from voxtempo.errors import StudyError
-from voxtempo.feed import Batches, FeedCase, VolumeSampler, Voxels
+from voxtempo.feed import Batches, FeedCase, LabelMap, VolumeSampler, Voxels
 from voxtempo.learning import backend
 from voxtempo.learning.checkpoints import Checkpoints
 from voxtempo.learning.deep_supervision import nearest_voxels, on_grid, to_predict, to_train, weights_of
@@ -39,7 +39,7 @@ def feed(count: int, side: str = "training") -> Batches:
         mask = np.zeros((1, *SPACE, 1), np.int32)
         mask[:, 1 + i % 3 : 5 + i % 3, 2:6, 1:3] = 1
         image = (rng.normal(size=mask.shape) + 3 * mask).astype(np.float32)
-        cases.append(FeedCase(f"{side}{i}", Voxels(image), (1, 1, 1), mask=Voxels(mask)))
+        cases.append(FeedCase(f"{side}{i}", Voxels(image), (1, 1, 1), mask=LabelMap(mask)))
     view = getattr(sides(*(named(f"{each}{i}" for i in range(count)) for each in ("training", "validation"))), side)
     return Batches(cases, VolumeSampler(SPACE), batch=2, kind="volume", task="segment", seed=1, view=view)
 
@@ -141,6 +141,13 @@ def test_without_the_option_nothing_is_wrapped() -> None:
     network = replace(RECIPE, options=OPTIONS).build(supervised=True)
     assert to_train(network) is network
     assert to_predict(network) is network
+
+
+@pytest.mark.parametrize("supervised", [False, True])
+def test_the_loss_is_scaled_where_the_network_computes_in_float16(supervised: bool) -> None:
+    model = to_train(replace(RECIPE, precision="float16").build(supervised=supervised))
+    model.compile(optimizer=make_optimiser(Train(rate=1e-3)), loss=build_loss("segment"))
+    assert type(model.optimizer).__name__ == "LossScaleOptimizer"
 
 
 def test_the_same_seed_gives_both_forms_the_same_weights() -> None:

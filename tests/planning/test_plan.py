@@ -102,6 +102,14 @@ def test_label_maps_keep_the_weights_of_the_end_of_a_falling_rate():
     assert any("the rate has fallen" in reason for reason in made.reasons)
 
 
+def test_who_asks_for_patience_gets_the_weights_of_the_best_epoch():
+    made = plan(study("segment", train={"patience": 15, "epochs": 300}), [(32, 32, 32)] * 100)
+    assert (made.study.train.keep, made.study.train.patience) == ("best", 15)
+    assert any("15 epochs without a better one" in reason for reason in made.reasons)
+    asked = plan(study("segment", train={"patience": 15, "keep": "last"}), [(32, 32, 32)] * 100)
+    assert asked.study.train.keep == "last"
+
+
 def test_events_give_one_window_each():
     made = plan(study("classify", target={"events": "e", "column": "k"}), [(20, 20, 10)] * 4, 60, events=5)
     assert made.study.sample.window.align == "events"

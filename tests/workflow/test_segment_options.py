@@ -19,6 +19,8 @@ from voxtempo.inference import Run
 from voxtempo.inference.postprocess import record_of
 from voxtempo.inference.postprocess.fill_holes import FillHoles
 from voxtempo.inference.postprocess.largest_component import LargestComponent
+from voxtempo.inference.postprocess.remove_small import RemoveSmall
+from voxtempo.inference.postprocess.threshold import Threshold
 from voxtempo.learning.tasks import SegmentTask
 from voxtempo.workflow.evaluate import evaluate_run
 from voxtempo.workflow.postprocess import join_postprocess
@@ -145,13 +147,23 @@ def test_an_operation_on_nothing_is_refused_before_anything_is_done(nested, tmp_
 
 def test_folds_do_together_what_most_of_them_chose(tmp_path):
     chosen = [(FillHoles("a"), LargestComponent()), (LargestComponent(),), (LargestComponent(), FillHoles("a")), ()]
-    members = [tmp_path / f"fold-{i}" for i in range(4)]
-    for member, operations in zip(members, chosen, strict=True):
-        member.mkdir()
-        (member / "postprocess.json").write_text(json.dumps({"operations": record_of(operations)}), encoding="utf-8")
-    study = SimpleNamespace(evaluate=SimpleNamespace(postprocess="auto"))
-    run = SimpleNamespace(folder=tmp_path, members=members, task=SegmentTask({1: "a"}), study=study)
+    run = run_of(tmp_path, chosen)
     assert join_postprocess(run) == (LargestComponent(),)
     assert json.loads((tmp_path / "postprocess.json").read_text(encoding="utf-8"))["operations"] == record_of(
         [LargestComponent()]
     )
+
+
+def test_folds_that_chose_other_numbers_take_their_median(tmp_path):
+    chosen = [(RemoveSmall("a", 12.0), Threshold("a", 0.4)), (RemoveSmall("a", 15.0),), (RemoveSmall("a", 12.5),)]
+    run = run_of(tmp_path, chosen)
+    assert join_postprocess(run) == (RemoveSmall("a", 12.5),)
+
+
+def run_of(folder, chosen):
+    members = [folder / f"fold-{i}" for i in range(len(chosen))]
+    for member, operations in zip(members, chosen, strict=True):
+        member.mkdir()
+        (member / "postprocess.json").write_text(json.dumps({"operations": record_of(operations)}), encoding="utf-8")
+    study = SimpleNamespace(evaluate=SimpleNamespace(postprocess="auto"))
+    return SimpleNamespace(folder=folder, members=members, task=SegmentTask({1: "a"}), study=study)

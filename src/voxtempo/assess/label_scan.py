@@ -37,7 +37,7 @@ def encode(labels: NDArray[Any], values: Sequence[int]) -> Codes:
     table = np.zeros(highest - lowest + 1, codes.dtype)
     for place, value in enumerate(values):
         table[value - lowest] = place + 1
-    stored = np.ascontiguousarray(labels).reshape(-1)
+    stored = np.ascontiguousarray(labels, labels.dtype.newbyteorder("=")).reshape(-1)
     stored = stored.view(np.uint8) if stored.dtype == bool else stored.view()
     stored.flags.writeable = False  # one type signature, whether it was or not
     _look_up(stored, table, lowest, codes.reshape(-1))

@@ -76,7 +76,8 @@ class Spatial(Transform):
         pairs = np.array([free[1] and free[2], free[0] and free[2], free[0] and free[1]])
         change = np.log1p(self.scale)
         log_scale = rng.uniform(-change, change) * 2 / 3 + rng.uniform(-change, change, 3) / 3
-        mirrored = rng.random(3) < 0.5
+        # A line of regions has no other side.
+        mirrored = (rng.random(3) < 0.5) & (np.count_nonzero(np.array(shape) > 1) > 1)
         return {
             "spacing": [float(s) for s in spacing],
             "rotation": (rng.uniform(-self.rotation, self.rotation, 3) * pairs).tolist(),

@@ -21,16 +21,19 @@ from voxtempo.augment.transform import Image, Label, Transform, transforms
 from voxtempo.cohort.sections.base import Named
 from voxtempo.errors import StudyError, did_you_mean
 
+WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+"""Where a word begins in a name such as LeftHippocampus."""
+
 SIDED = re.compile(r"(^|[^a-z])(left|right|lh|rh|l|r)([^a-z]|$)", re.IGNORECASE)
 
 
 def sided(names: Iterable[str]) -> bool:
     """Return whether any of these classes or labels is on one side of the body.
 
-    >>> sided(["tumour", "left hippocampus"]), sided(["anterior", "lesion"])
-    (True, False)
+    >>> sided(["tumour", "left hippocampus"]), sided(["HippocampusL"]), sided(["anterior", "lesion"])
+    (True, True, False)
     """
-    return any(SIDED.search(name) for name in names)
+    return any(SIDED.search(name) or SIDED.search(WORDS.sub(" ", name)) for name in names)
 
 
 @dataclass(frozen=True)

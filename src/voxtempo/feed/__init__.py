@@ -4,7 +4,7 @@ from voxtempo.feed.batches import Batch, Batches
 from voxtempo.feed.plane import Plane
 from voxtempo.feed.sampler import Position, Sampler
 from voxtempo.feed.samplers import PatchSampler, SliceSampler, VolumeSampler, make_sampler
-from voxtempo.feed.source import FeedCase, FeedEvent, Voxels, read_box
+from voxtempo.feed.source import FeedCase, FeedEvent, LabelMap, Voxels, read_box
 from voxtempo.feed.windows import WindowSampler
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Batches",
     "FeedCase",
     "FeedEvent",
+    "LabelMap",
     "PatchSampler",
     "Plane",
     "Position",

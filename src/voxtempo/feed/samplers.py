@@ -116,7 +116,7 @@ class PatchSampler(Sampler):
         """Return, for every label present, at most ``most`` of its voxels (evenly taken, found once a case)."""
         if case.id not in self._places:
             assert case.mask is not None
-            mask = np.asarray(case.mask.array[0, ..., 0])
+            mask = case.mask.read()
             found = []
             for value in np.unique(mask):
                 if value > 0:

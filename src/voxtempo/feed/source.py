@@ -41,6 +41,34 @@ class Voxels:
 
 
 @dataclass(frozen=True)
+class LabelMap:
+    """Stored values (1, x, y, z, 1), usually memory-mapped, and the label that each of them counts as.
+
+    Parameters
+    ----------
+    array : of whole numbers.
+    table : label of every stored value from ``lowest`` on; None where the stored values are the labels.
+    lowest : stored value.
+    """
+
+    array: NDArray[Any]
+    table: NDArray[Any] | None = None
+    lowest: int = 0
+
+    @property
+    def shape(self) -> tuple[int, int, int, int, int]:
+        """(1, x, y, z, 1)."""
+        return self.array.shape
+
+    def read(self, box: tuple[slice, slice, slice] = (slice(None), slice(None), slice(None))) -> NDArray[Any]:
+        """Return the labels (x, y, z) in a box inside the array's bounds, touching only what is asked for."""
+        stored = self.array[(0, *box, 0)]
+        if self.table is None:
+            return np.asarray(stored)
+        return np.asarray(self.table[stored - np.int64(self.lowest) if self.lowest else stored])
+
+
+@dataclass(frozen=True)
 class FeedEvent:
     """An event with its truth as a number; ``unit`` names its row in the predictions; onset and duration are seconds."""
 
@@ -59,7 +87,7 @@ class FeedCase:
     id : the case.
     image : voxels (t, x, y, z, c).
     spacing : mm along x, y, z.
-    mask : label map (1, x, y, z, 1), or None.
+    mask : labels, or None.
     target : class index or (standardised) number of the whole case, or None.
     events : truths in time, for windows that belong to events.
     repetition_time : seconds between volumes, or None.
@@ -70,7 +98,7 @@ class FeedCase:
     id: str
     image: Voxels
     spacing: tuple[float, float, float]
-    mask: Voxels | None = None
+    mask: LabelMap | None = None
     target: float | int | None = None
     events: tuple[FeedEvent, ...] = ()
     repetition_time: float | None = None
@@ -117,10 +145,10 @@ def read_box(
     return whole
 
 
-def read_labels(voxels: Voxels, start: Sequence[int], size: Sequence[int]) -> NDArray[np.int32]:
-    """Return the box (x, y, z) of a label map (1, x, y, z, 1), as stored but int32; outside the array is 0."""
-    inside, placed = _clipped(start, size, voxels.shape[1:4])
-    piece = voxels.array[(0, *inside, 0)]
+def read_labels(labels: LabelMap, start: Sequence[int], size: Sequence[int]) -> NDArray[np.int32]:
+    """Return the box (x, y, z) of a label map as int32; outside the array is 0."""
+    inside, placed = _clipped(start, size, labels.shape[1:4])
+    piece = labels.read(inside)
     if piece.shape == tuple(size):
         return piece.astype(np.int32)
     whole = np.zeros(size, np.int32)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxtempo.assess.uncertainty import entropy
+from voxtempo.cohort.sections.evaluate import Evaluate
 from voxtempo.cohort.study import Study
 from voxtempo.feed import Batches, FeedCase, Plane, Position, Sampler, WindowSampler, make_sampler
 from voxtempo.feed.batches import as_input
@@ -72,6 +73,12 @@ class Predictor:
     def with_mirror(self, axes: Sequence[str]) -> Predictor:
         """Return the same network(s), asked about mirror images along these axes too."""
         return Predictor(self.networks, self.study, self.operations, axes)
+
+    def judged_as(self, evaluate: Evaluate) -> Predictor:
+        """Return the same network(s), whose label maps are compared with truths by these tolerances."""
+        rules = {name: getattr(evaluate, name) for name in ("tolerance", "lesion_overlap")}
+        own = self.study.model_copy(update={"evaluate": self.study.evaluate.model_copy(update=rules)})
+        return Predictor(self.networks, own, self.operations, self.mirror)
 
     def with_lenses(self, lenses: Sequence[Lens]) -> Predictor:
         """Return the same network(s), each looking through its lens (or, without any, at prepared cases as they are)."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from voxtempo.cohort.case import Case
 from voxtempo.errors import CohortError
-from voxtempo.feed import FeedCase, FeedEvent, Voxels
+from voxtempo.feed import FeedCase, FeedEvent, LabelMap, Voxels
 from voxtempo.learning.losses.labels import IGNORED
 from voxtempo.learning.tasks import LearningTask, SegmentTask
 from voxtempo.prepare import PreparedCase
@@ -63,14 +63,12 @@ def _voxels(scan: CachedScan) -> Voxels:
     return Voxels(scan.array, scan.scale, scan.offset)
 
 
-def _label_indices(case: Case, mask: CachedScan, task: SegmentTask) -> Voxels:
-    """Return the label map with values 0 to k, the places in ``task.values``, and -1 for what is ignored."""
+def _label_indices(case: Case, mask: CachedScan, task: SegmentTask) -> LabelMap:
+    """Return the label map, on disk, whose labels are 0 to k, the places in ``task.values``, and -1 for what is ignored."""
     values = task.values
-    if np.array_equal(values, np.arange(len(values))):
-        # Already in order: stays on disk. A glance makes sure that nothing unnamed is in it.
-        highest = int(mask.array.max())
-        if highest < len(values):
-            return _voxels(mask)
+    in_order = np.array_equal(values, np.arange(len(values)))
+    if in_order and int(mask.array.min()) >= 0 and int(mask.array.max()) < len(values):
+        return LabelMap(mask.array)
     found = np.unique(mask.array)
     unknown = sorted(set(found.tolist()) - {*values.tolist(), task.ignore})
     if unknown and not task.others:
@@ -79,8 +77,9 @@ def _label_indices(case: Case, mask: CachedScan, task: SegmentTask) -> Voxels:
             f"name (it names {sorted(task.labels)}). Name them, or say 'others: background' beside 'labels'."
         )
     kind = np.int16 if task.ignore is not None else np.uint8 if len(values) < 256 else np.uint16
-    table = np.zeros(max(int(values.max()), int(found.max()), task.ignore or 0) + 1, dtype=kind)
-    table[values] = np.arange(len(values))
+    lowest = min(0, int(found.min()))
+    table = np.zeros(max(int(values.max()), int(found.max()), task.ignore or 0) + 1 - lowest, dtype=kind)
+    table[values - lowest] = np.arange(len(values))
     if task.ignore is not None:
-        table[task.ignore] = IGNORED
-    return Voxels(table[mask.array])
+        table[task.ignore - lowest] = IGNORED
+    return LabelMap(mask.array, table, lowest)

@@ -34,8 +34,11 @@ def check_choices(study: Study, cohort: Cohort) -> tuple[Problem, ...]:
     problems += _tried("train.loss", lambda: choose_loss(study.task, name, options))
     if study.train.class_weights != "none" and not problems:
         problems += _tried("train.class_weights", lambda: choose_loss(study.task, name, options, class_weights=(1.0,)))
-    if cohort.ignore is not None and isinstance(options, dict) and options.get("ignore") is not None:
-        message = "'cohort.target.ignore' says already what counts nowhere; remove 'ignore' from the loss."
+    if isinstance(options, dict) and options.get("ignore") is not None:
+        message = (
+            "'ignore' of a loss is a place among the network's answers, not a value of the label map. Remove it, and name "
+            "the value that counts nowhere, neither in the loss nor in the figures, in 'cohort.target.ignore'."
+        )
         problems.append(Problem("error", "train.loss", message))
     problems += [*_tolerance(study, cohort), *_two_classes(study, cohort)]
     names = [*cohort.classes, *cohort.labels.values()]

@@ -58,7 +58,8 @@ class DeeplySupervised(keras.Model):
     """
 
     def __init__(self, network: Any) -> None:
-        super().__init__(name=network.name)
+        # With the network's own policy Keras scales the loss where that is float16.
+        super().__init__(name=network.name, dtype=network.dtype_policy)
         self.network = network
         self.built = True
 

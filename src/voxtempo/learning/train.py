@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -213,8 +213,7 @@ def _class_weights(study: Study, task: ClassifyTask, train: Batches) -> list[flo
         return None
     if wanted == "balanced":
         truths = train.targets
-        counts = [max(1, truths.count(place)) for place in range(len(task.classes))]
-        return [len(truths) / (len(counts) * count) for count in counts]
+        return _balanced([truths.count(place) for place in range(len(task.classes))])
     unknown = set(wanted) - set(task.classes)
     if unknown:
         raise StudyError(f"train.class_weights names {sorted(unknown)}, but the classes are {list(task.classes)}.")
@@ -236,6 +235,16 @@ def label_weights(study: Study, task: SegmentTask, train: Batches) -> list[float
     counts = np.zeros(len(names), dtype=np.int64)
     for case in train.cases:
         if case.mask is not None:
-            labels = case.mask.array[case.mask.array >= 0]
-            counts += np.bincount(labels, minlength=len(names))
-    return [float(counts.sum() / (len(names) * max(1, int(count)))) for count in counts]
+            labels = case.mask.read()
+            counts += np.bincount(labels[labels >= 0], minlength=len(names))
+    return _balanced(counts.tolist())
+
+
+def _balanced(counts: Sequence[int]) -> list[float]:
+    """Return weights that give each class the same share and average 1 over what is counted; 0 for a class that is not there.
+
+    >>> _balanced([6, 2, 0])
+    [0.6666666666666666, 2.0, 0.0]
+    """
+    present = sum(count > 0 for count in counts)
+    return [sum(counts) / (present * count) if count else 0.0 for count in counts]

@@ -207,6 +207,11 @@ def _plan_keep(study: Study, cohort: Cohort, reasons: list[str]) -> Literal["bes
     if study.split.validation == 0 and not (study.split.test is not None and study.split.folds is not None):
         reasons.append("train: the last epoch's weights are kept, since every case beside the test trains")
         return "last"
+    if study.train.patience is not None:
+        reasons.append(
+            f"train: the best epoch's weights are kept, since {study.train.patience} epochs without a better one end it"
+        )
+        return "best"
     if study.task == "segment" and study.train.schedule in ("cosine", "polynomial"):
         reasons.append("train: the last epoch's weights are kept, when the rate has fallen to nothing")
         return "last"

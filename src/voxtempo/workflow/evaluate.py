@@ -101,7 +101,7 @@ def _external(run: Run, on: Study, cache: Path | None, workers: int, voice: Voic
     prepared = prepare(setup, cache, workers, lambda done, total: voice.bar("prepare", done, total, ""))
     _refuse_other_times(run, prepared)
     out = run.folder / f"external-{on.name}"
-    predictor = run.predictor.with_lenses(lenses_for(run, setup.cohort, prepared, out, voice))
+    predictor = run.predictor.judged_as(on.evaluate).with_lenses(lenses_for(run, setup.cohort, prepared, out, voice))
     test = judge_test(
         run.folder, predictor, setup.cohort.cases, prepared, keep_label_maps(out / "predicted"),
         lambda done, total: voice.bar("judge", done, total, ""),

@@ -32,16 +32,22 @@ def write_examples(
     prepared: Mapping[str, PreparedCase],
     judged: Judged,
     label_maps: Path,
+    judges: Mapping[str, Predictor],
 ) -> None:
-    """Write ``examples.json`` and its arrays: worst, median and best cases, wrong and right ones, courses over time."""
+    """Write ``examples.json`` and its arrays: worst, median and best cases, wrong and right ones, courses over time.
+
+    Courses are those of ``judges``: case id -> the network(s) that judged it, where that is not the predictor.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     cases = {case.id: case for case in cohort}
     task = predictor.task
     if isinstance(task, SegmentTask):
-        entries = [_segmented(folder, cases[row["id"]], label_maps, note, row, task) for row, note in _telling(judged)]
+        telling = [(cases[row["id"]], row, note) for row, note in _telling(judged)]
+        entries = [_segmented(folder, case, cohort.series, label_maps, note, row, task) for case, row, note in telling]
     elif predictor.recipe.kind == "series":
         ids = dict.fromkeys(case_of(row["id"], cases) for row in judged.rows)
-        entries = _courses(folder, predictor, [cases[i] for i in ids], prepared)
+        drawn = [cases[each] for each in ids if each in prepared][:SERIES]
+        entries = [_course(folder, judges.get(case.id, predictor), case, prepared[case.id]) for case in drawn]
     else:
         entries = [_pictured(folder, row, prepared[row["id"]], note) for row, note in _striking(judged, task)]
     write_json(folder / "examples.json", [entry for entry in entries if entry])
@@ -79,10 +85,11 @@ def _one_each(rows: Sequence[Row]) -> list[Row]:
 
 
 def _segmented(
-    folder: Path, case: Case, label_maps: Path, note: str, row: Row, task: SegmentTask
+    folder: Path, case: Case, series: str | None, label_maps: Path, note: str, row: Row, task: SegmentTask
 ) -> dict[str, Any] | None:
     try:
-        image = _upright(read_scan(next(iter(case.scans.values()))))
+        path = Path(next(iter(case.scans.values())))
+        image = _upright(read_scan(path, series=series if path.is_dir() else None))
         truth = _upright(read_scan(case.mask or "", kind="label"))
         predicted = _upright(read_scan(label_maps / f"{case.id}.nii.gz", kind="label"))
     except VoxTempoError:
@@ -95,7 +102,7 @@ def _segmented(
     files = {}
     for name, array in arrays.items():
         files[name] = f"{_safe(case.id)}_{name}.npy"
-        _save(folder / files[name], array[box], np.float16 if name == "image" else np.uint8)
+        _save(folder / files[name], array[box], np.float16 if name == "image" else array.dtype)
     return {"id": case.id, "kind": "segment", "note": note, "spacing": list(predicted.geometry.spacing), "files": files,
             "orientation": "RAS", "text": f"Dice {dice}"}  # fmt: skip
 
@@ -137,12 +144,6 @@ def _pictured(folder: Path, row: Row, prepared: PreparedCase, note: str) -> dict
     }
 
 
-def _courses(
-    folder: Path, predictor: Predictor, cases: Sequence[Case], prepared: Mapping[str, PreparedCase]
-) -> list[dict[str, Any] | None]:
-    return [_course(folder, predictor, case, prepared[case.id]) for case in cases[:SERIES] if case.id in prepared]
-
-
 def _course(folder: Path, predictor: Predictor, case: Case, prepared: PreparedCase) -> dict[str, Any]:
     stride = max(1, prepared.image.volumes // COURSE_POINTS)
     answer = predictor.course(feed_case(case, prepared, predictor.task), stride)
@@ -177,8 +178,9 @@ def course_rows(
 
 def _save(path: Path, array: NDArray[Any], dtype: Any) -> None:
     if dtype is np.float16:
-        low, high = np.percentile(array, [0.5, 99.5])
-        array = np.clip((array - low) / max(float(high - low), 1e-12), 0, 1)
+        known = array[np.isfinite(array)]
+        low, high = np.percentile(known, [0.5, 99.5]) if known.size else (0.0, 1.0)
+        array = np.nan_to_num(np.clip((array - low) / max(float(high - low), 1e-12), 0, 1))
     np.save(path, np.ascontiguousarray(array.astype(dtype)), allow_pickle=False)
 
 

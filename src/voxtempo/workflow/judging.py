@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from voxtempo.cohort import Case, Cohort, Fold, Study, truth_of
@@ -92,6 +93,7 @@ def judge_folds(run: Run, setup: Setup, whole: Fold, prepared: Mapping[str, Prep
     join_threshold(run)
     join_age_bias(run)
     join_promise(run)
+    judges: dict[str, Predictor] = {}
     first = 0
     for place, fold in enumerate(setup.folds):
         member, count = run.members[place], len(run.networks[place])
@@ -102,11 +104,12 @@ def judge_folds(run: Run, setup: Setup, whole: Fold, prepared: Mapping[str, Prep
         validation.append(decided(member, judged, run.task))
         if not fixed:
             tests.append(judge_test(member, single, setup.cohort.only(fold.test), prepared, look))
+            judges |= dict.fromkeys(fold.test, single)
         voice.bar("judge", place + 1, len(setup.folds), "")
     if fixed:
         tests = [judge_test(run.folder, predictor, setup.cohort.only(whole.test), prepared, look)]
     joined = Judged.joined(tests), Judged.joined(validation)
-    write_judgement(run.folder, setup, setup.cohort, whole, prepared, predictor, *joined)
+    write_judgement(run.folder, setup, setup.cohort, whole, prepared, predictor, *joined, judges=judges)
 
 
 def write_judgement(
@@ -119,11 +122,15 @@ def write_judgement(
     test: Judged,
     validation: Judged,
     alone: Sequence[dict[str, Any]] = (),
+    judges: Mapping[str, Predictor] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Write predictions.csv, examples and metrics.json; return the metrics."""
+    """Write predictions.csv, examples and metrics.json; return the metrics.
+
+    ``judges`` names the network(s) that judged a test case, where those are not the predictor.
+    """
     study, task = setup.study, predictor.task
     write_predictions(out / "predictions.csv", [*validation.rows, *test.rows])
-    write_examples(out / "examples", predictor, cohort, prepared, test, out / "predicted")
+    write_examples(out / "examples", predictor, cohort, prepared, test, out / "predicted", judges)
     # In a run of all folds every case trained some network, also where each was the test of another.
     trained = cohort.only(fold.train) or cohort.cases
     training_truth = [truth for case in trained for truth in truth_of(case)]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from voxtempo.cohort import Study, ValidationView, fitted_on
 from voxtempo.inference import Predictor, Run
@@ -53,13 +56,29 @@ def settle_postprocess(
 
 
 def join_postprocess(run: Run) -> tuple[Operation, ...]:
-    """Return what all folds do together, those operations that most of them chose, and write it into the run's folder."""
+    """Return what all folds do together, and write it into the run's folder.
+
+    Those operations that most folds chose for the same structure, each with the median of their numbers.
+    """
     task = run.task
     if not isinstance(task, SegmentTask) or run.study.evaluate.postprocess == "none":
         return ()
     chosen = [operations_in(member, task) for member in run.members]
-    votes = Counter(each for operations in chosen for each in dict.fromkeys(operations))
-    joined = tuple(each for each, count in votes.items() if 2 * count > len(run.members))
-    record = {"operations": record_of(joined), "rule": "what more than half of the folds chose"}
+    votes: dict[tuple[str, str], list[Operation]] = {}
+    for operations in chosen:
+        for key, each in {(each.name, each.of): each for each in operations}.items():
+            votes.setdefault(key, []).append(each)
+    joined = tuple(_median(alike) for alike in votes.values() if 2 * len(alike) > len(run.members))
+    record = {
+        "operations": record_of(joined),
+        "rule": "what more than half of the folds chose, medians of their numbers",
+    }
     write_json(run.folder / POSTPROCESS, record)
     return joined
+
+
+def _median(alike: Sequence[Operation]) -> Operation:
+    """Return the operation whose numbers are the medians of those of several that do the same to the same structure."""
+    numbers = {each.name for each in fields(alike[0]) if isinstance(getattr(alike[0], each.name), float)}
+    medians: dict[str, Any] = {name: float(np.median([getattr(each, name) for each in alike])) for name in numbers}
+    return replace(alike[0], **medians)

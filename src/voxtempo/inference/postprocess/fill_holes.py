@@ -18,8 +18,8 @@ from voxtempo.learning.tasks import SegmentTask
 class FillHoles(Operation):
     """Background that cannot be left through faces of voxels without crossing the structure becomes part of it.
 
-    Other labels inside stay what they are. Slices are filled in their plane. A hole of the foreground gets the nearest
-    label, a hole of a region the label that the region writes.
+    Other labels inside stay what they are. Scans of one slice are filled in their plane. A hole of the foreground gets the
+    nearest label, a hole of a region the label that the region writes.
 
     Parameters
     ----------
@@ -33,7 +33,8 @@ class FillHoles(Operation):
         if box is None:
             return labels
         inside = labels[box]
-        holes = _holes(mask[box]) & (inside == 0)
+        flat = tuple(axis for axis, size in enumerate(labels.shape) if size == 1)
+        holes = _holes(mask[box], flat) & (inside == 0)
         if not holes.any():
             return labels
         filled = labels.copy()
@@ -50,7 +51,7 @@ class FillHoles(Operation):
         return filled
 
 
-def _holes(mask: Mask) -> Mask:
-    """Return what a mask encloses; an axis of one voxel is no way out."""
-    plane = np.squeeze(mask)
+def _holes(mask: Mask, flat: tuple[int, ...]) -> Mask:
+    """Return what a mask encloses; the ``flat`` axes, along which the scan has one voxel, are no way out."""
+    plane = np.squeeze(mask, axis=flat)
     return (ndimage.binary_fill_holes(plane) & ~plane).reshape(mask.shape)

@@ -14,6 +14,7 @@ from voxtempo.learning.tasks import SegmentTask
 class LargestComponent(Operation):
     """Only the largest connected component of the structure stays; the others become background.
 
+    The others of a region within a larger one become what that one writes.
     Voxels that touch at a face, an edge or a corner are connected. Of equally large ones the first stays.
 
     Parameters
@@ -31,5 +32,5 @@ class LargestComponent(Operation):
         if len(voxels) == 2:
             return labels
         kept = labels.copy()
-        kept[box][mask[box] & (numbered != 1 + voxels[1:].argmax())] = 0
+        kept[box][mask[box] & (numbered != 1 + voxels[1:].argmax())] = self.left(task)
         return kept

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from voxtempo.cohort.regions import written_labels
 from voxtempo.learning.tasks import SegmentTask, among
 from voxtempo.registry import Registry
 
@@ -58,6 +59,15 @@ class Operation:
         if self.of == FOREGROUND and FOREGROUND not in task.structures:
             return labels > 0
         return among(labels, task.structures[self.of])
+
+    def left(self, task: SegmentTask) -> int:
+        """Return the label of voxels that are of the structure no longer: of a region within others that of the next larger."""
+        own = set(task.regions.get(self.of, ()))
+        around = {name: labels for name, labels in task.regions.items() if own and own < set(labels)}
+        if not around:
+            return 0
+        nearest = min(around, key=lambda name: len(around[name]))
+        return dict(zip(task.regions, written_labels(task.regions), strict=True))[nearest]
 
 
 operations: Registry[type[Operation]] = Registry("operation on label maps", "voxtempo.inference.postprocess")

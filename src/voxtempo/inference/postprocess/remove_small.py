@@ -16,7 +16,7 @@ from voxtempo.learning.tasks import SegmentTask
 @operation("remove_small")
 @dataclass(frozen=True)
 class RemoveSmall(Operation):
-    """Connected components below a volume become background.
+    """Connected components below a volume become background, those of a region within a larger one what that one writes.
 
     Voxels that touch at a face, an edge or a corner are connected.
 
@@ -42,5 +42,5 @@ class RemoveSmall(Operation):
         if not small.any():
             return labels
         kept = labels.copy()
-        kept[box][small[numbered]] = 0
+        kept[box][small[numbered]] = self.left(task)
         return kept
