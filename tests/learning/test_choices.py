@@ -45,6 +45,27 @@ def test_what_cannot_be_weighed_is_refused(train, target, where, message):
 
 
 @pytest.mark.parametrize(
+    ("task", "network", "message"),
+    [
+        ("segment", {"name": "mednext3d", "kernel": 4}, "an even number has no middle voxel"),
+        ("segment", {"name": "deepmedic3d", "factors": [5, 3]}, "numbers above 1 that rise"),
+        ("segment", {"name": "deepmedic3d", "factors": [1, 3]}, "numbers above 1 that rise"),
+        ("classify", {"name": "unet3d", "deep_supervision": True}, "cannot help to classify"),
+    ],
+)
+def test_options_that_no_network_can_be_built_with_are_refused(task, network, message):
+    target = {"mask": "m", "labels": LABELS} if task == "segment" else {"column": "y"}
+    asked = {
+        "name": "s",
+        "task": task,
+        "cohort": {"table": "t", "scans": {"mr": "mr"}, "target": target},
+        "network": network,
+    }
+    (problem,) = check_choices(Study.model_validate(asked), Cohort((), labels=LABELS))
+    assert (problem.where, message in problem.message) == ("network", True)
+
+
+@pytest.mark.parametrize(
     ("weights", "target"),
     [
         ("balanced", {}), ({"background": 0.5, "lesion": 3}, {}), ({"all": 2}, {"regions": {"all": [1, 2], "lesion": [2]}}),

@@ -104,7 +104,7 @@ def test_a_cut_out_background_does_not_count_in_the_statistics():
     assert plan().study.prepare[-1].options == {"method": "zscore"}
 
 
-@pytest.mark.parametrize(("share", "foreground"), [(0.001, 0.67), (0.05, 0.5), (0.3, 0.33)])
+@pytest.mark.parametrize(("share", "foreground"), [(0.001, 0.67), (0.05, 0.5), (0.3, 0.33), (1 + 1e-15, 0.33)])
 def test_rare_labels_are_shown_more_often(share, foreground):
     assert plan(seen=replace(SEEN, foreground=share)).study.train.foreground == foreground
     assert plan(seen=replace(SEEN, foreground=share), train={"foreground": 0.1}).study.train.foreground == 0.1

@@ -27,6 +27,65 @@ def plan(the_study: Study, shapes, volumes: int = 1, events: int = 0):
     )
 
 
+def test_whole_volumes_take_memory_while_they_wait():
+    large = plan(study(budget={"memory": 16}), [(256, 256, 180)] * 60)
+    assert large.study.train.batch == 4
+    assert large.estimate.memory_mb > 1900  # measured: about 2.3 GB
+    small = plan(study(budget={"memory": 1.5}), [(256, 256, 180)] * 60)
+    assert small.study.train.batch < 4
+    assert small.estimate.memory_mb < 1536
+
+
+@pytest.mark.parametrize(
+    ("task", "cases", "shape", "updates"),
+    [("segment", 12, (64, 64, 1), 5000), ("classify", 40, (32, 32, 32), 1000), ("segment", 10, (32, 32, 32), 5000)],
+)
+def test_small_cohorts_get_the_updates_that_are_promised(task, cases, shape, updates):
+    made = plan(study(task, budget={"minutes": 10000}), [shape] * cases)
+    train = made.study.train
+    assert train.epochs == 100
+    assert train.steps is not None
+    assert updates <= train.epochs * train.steps <= 1.01 * updates + 100
+    (told,) = (reason for reason in made.reasons if " epochs of " in reason)
+    assert f"({train.epochs * train.steps} updates)" in told
+
+
+def test_minutes_are_no_reason_for_epochs_that_the_study_gives():
+    made = plan(study("segment", train={"epochs": 500}, budget={"minutes": 5}), [(64, 64, 64)] * 40)
+    assert not any("minutes allow" in reason for reason in made.reasons if "epochs of" in reason)
+
+
+def test_a_crop_to_the_voxels_is_followed_by_one_shape_where_samples_need_one():
+    made = plan(study(prepare=["foreground_crop", "normalise"]), [(96, 112, 96)] * 20)
+    assert [step.name for step in made.study.prepare] == ["foreground_crop", "normalise", "crop_pad"]
+    assert any("shapes follow the voxels" in reason for reason in made.reasons)
+    own = plan(study(prepare=["foreground_crop", {"crop_pad": [64, 64, 64]}, "normalise"]), [(96, 112, 96)] * 20)
+    assert [step.name for step in own.study.prepare] == ["foreground_crop", "crop_pad", "normalise"]
+    patches = plan(study("segment", prepare=["foreground_crop"], sample={"patch": [32, 32, 32]}), [(96, 112, 96)] * 20)
+    assert [step.name for step in patches.study.prepare] == ["foreground_crop"]
+
+
+def test_slices_of_other_voxel_sizes_are_resampled():
+    geometries = [Geometry.from_spacing((256, 256, 1), (size, size, 5.0)) for size in (1.0, 0.5) * 20]
+    cases = tuple(Case(f"c{i}", f"c{i}", {}) for i in range(40))
+    made = complete(study("segment"), Cohort(cases), geometries, [1] * 40, machine=Machine())
+    (options,) = (step.options for step in made.study.prepare if step.name == "resample")
+    assert options == [0.75, 0.75, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ({"name": "unet3d", "depth": 6}, "levels does not fit an input of 24 x 24 x 24"),
+        ({"name": "unet3d", "depth": 3, "widths": [8, 16]}, "different numbers of levels"),
+        ({"name": "unetpp3d", "depth": 6}, "levels does not fit an input of 24 x 24 x 24"),
+    ],
+)
+def test_levels_that_do_not_fit_are_refused_before_anything_is_prepared(network, message):
+    with pytest.raises(StudyError, match=message):
+        plan(study("segment", sample={"patch": [24, 24, 24]}, network=network), [(24, 24, 24)] * 20)
+
+
 def test_nothing_is_left_open_and_every_choice_has_a_reason():
     made = plan(study("segment"), [(40, 50, 40)] * 20)
     train = made.study.train

@@ -131,6 +131,10 @@ def _refuse_network(study: Study) -> None:
             f"Networks for {_several(card.input)} that can: {', '.join(others) or 'none yet'}."
         )
     card.validate(section.options)
+    if section.options.get("deep_supervision") and study.task != "segment":
+        raise VoxTempoError(
+            f"'deep_supervision' compares maps with label maps, so it cannot help to {study.task}; remove it."
+        )
 
 
 def _refuse_options(study: Study) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
-from pydantic import ConfigDict, Field, ValidationError, create_model
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, create_model
 
 from voxtempo.errors import StudyError, did_you_mean
 
@@ -22,6 +22,25 @@ Widths: TypeAlias = Annotated[tuple[Count, ...], Field(min_length=1)]
 
 AnyWidths: TypeAlias = tuple[Count, ...]
 """The same where there may be no convolution at all."""
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError("an even number has no middle voxel")
+    return value
+
+
+def _rising(values: tuple[int, ...]) -> tuple[int, ...]:
+    if list(values) != sorted({*values} - {1}):
+        raise ValueError("give numbers above 1 that rise")
+    return values
+
+
+OddCount: TypeAlias = Annotated[int, Field(ge=1), AfterValidator(_odd)]
+"""Voxels of a kernel that has a middle."""
+
+Factors: TypeAlias = Annotated[tuple[Count, ...], AfterValidator(_rising)]
+"""By how much each pathway sees the input smaller."""
 
 Share: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 """A fraction below one."""

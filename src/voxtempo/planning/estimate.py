@@ -6,12 +6,13 @@ throughput measured with the default networks on a processor; an accelerator is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from voxtempo.cohort.study import Study, Window
+from voxtempo.cohort.study import Sample, Study, Window
 from voxtempo.planning.machine import Machine, this_machine
-from voxtempo.planning.network_cost import network_cost
+from voxtempo.planning.network_cost import network_cost, refuse_options
 from voxtempo.planning.series_cost import series_cost
 
 GFLOPS_PER_CORE = {"segment": 115.0, "classify": 52.0, "regress": 52.0}
@@ -23,6 +24,8 @@ BFLOAT16 = 1.6
 
 BASE_MB = 800.0
 BYTES_A_VALUE = 1.3 * 4
+BATCHES = 7
+"""Batches in memory at once: five that wait, the one in use, and the framework's copy of it."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +69,10 @@ def estimate(study: Study, shape: Sequence[int], samples: int, machine: Machine 
     assert study.sample is not None
     assert study.train.epochs is not None
     assert study.train.batch is not None
-    sample = list(study.sample.patch or shape)
-    if study.sample.across is not None:
-        sample[study.sample.across] = 1
+    sample = _sample_shape(study.sample, shape)
     flop, values = _sample_cost(study, study.sample.window, sample)
     training_flop = 3 * flop
-    memory = memory_mb(values, study.train.batch)
+    memory = memory_mb(values, study.train.batch) + BATCHES * study.train.batch * _sample_mb(study, sample)
     steps = study.train.steps or -(-samples // study.train.batch)
     seconds = (
         steps
@@ -109,6 +110,42 @@ def memory_mb(values: float, batch: int) -> float:
     return BASE_MB + BYTES_A_VALUE * values * batch / 2**20
 
 
+def refuse_network(study: Study, shape: Sequence[int]) -> None:
+    """Raise the ``StudyError`` with which a registered network for slices or volumes would refuse the study's samples.
+
+    Parameters
+    ----------
+    study : with sample and network.
+    shape : (x, y, z) voxels of the largest prepared scan.
+    """
+    assert study.sample is not None
+    if study.network.name is None or study.sample.window is not None:
+        return
+    channels = len(study.cohort.scans) * (2 * study.sample.beside + 1)
+    sample = _sample_shape(study.sample, shape)
+    refuse_options(
+        study.network.name, study.network.options, sample, channels, _outputs(study), decoded=study.task == "segment"
+    )
+
+
+def _sample_shape(sample: Sample, shape: Sequence[int]) -> list[int]:
+    """Return the voxels of a sample along x, y, z; 1 across a slice."""
+    voxels = list(sample.patch or shape)
+    if sample.across is not None:
+        voxels[sample.across] = 1
+    return voxels
+
+
+def _sample_mb(study: Study, shape: Sequence[int]) -> float:
+    """Return the MB of a sample as it is fed: float32, with a label map of int32 where there is one."""
+    assert study.sample is not None
+    window = study.sample.window
+    maps = len(study.cohort.scans) * (2 * study.sample.beside + 1)
+    if window is not None:
+        maps *= window.volumes * (1 + len(window.derivatives))
+    return 4 * math.prod(shape) * (maps + (study.task == "segment")) / 2**20
+
+
 def _sample_cost(study: Study, window: Window | None, shape: Sequence[int]) -> tuple[float, float]:
     """Return the operations of one forward pass and the number of values kept, for one sample."""
     channels = len(study.cohort.scans)
@@ -126,7 +163,12 @@ def _sample_cost(study: Study, window: Window | None, shape: Sequence[int]) -> t
 
 def _frame_cost(study: Study, shape: Sequence[int], channels: int) -> tuple[float, float]:
     """Return the same for one slice or volume."""
-    target, segment = study.cohort.target, study.task == "segment"
-    outputs = len(target.regions or ["background", *(target.labels or ["label"])]) if segment else 2
     network = study.network
-    return network_cost(network.name, network.options, shape, channels, outputs, decoded=segment)
+    segment = study.task == "segment"
+    return network_cost(network.name, network.options, shape, channels, _outputs(study), decoded=segment)
+
+
+def _outputs(study: Study) -> int:
+    """Return the answers of a voxel, or of a sample."""
+    target = study.cohort.target
+    return len(target.regions or ["background", *(target.labels or ["label"])]) if study.task == "segment" else 2

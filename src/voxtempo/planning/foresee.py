@@ -18,7 +18,7 @@ class Foreseen:
 
     ``shapes`` holds each case's (x, y, z) after preparation (an upper bound where a step depends on the voxels),
     ``spacings`` its mm along x, y, z, ``volumes`` its number of time points, ``repetition_times`` the seconds between
-    them (None: unknown), ``channels`` the number of contrasts.
+    them (None: unknown), ``channels`` the number of contrasts, ``bounded`` whether a shape is an upper bound only.
     """
 
     shapes: tuple[tuple[int, int, int], ...]
@@ -26,6 +26,7 @@ class Foreseen:
     channels: int
     repetition_times: tuple[float | None, ...] = ()
     spacings: tuple[tuple[float, float, float], ...] = ()
+    bounded: bool = False
 
     @property
     def largest(self) -> tuple[int, int, int]:
@@ -47,8 +48,8 @@ class Foreseen:
 
     @property
     def one_shape(self) -> bool:
-        """Whether all cases will have the same shape."""
-        return len(set(self.shapes)) == 1
+        """Whether it is known that all cases will have the same shape."""
+        return len(set(self.shapes)) == 1 and not self.bounded
 
     @property
     def series(self) -> bool:
@@ -71,11 +72,17 @@ def foresee(
     """Return the shapes, and the time points, that the preparation steps will give."""
     steps = build_steps(named)
     shapes, times, spacings = [], [], []
+    bounded = False
     for geometry, count, seconds in zip(geometries, volumes, repetition_times or [None] * len(volumes), strict=True):
+        smallest = geometry
         for step in steps:
-            geometry = step.foresee(geometry)
+            geometry, smallest = step.foresee(geometry), step.foresee(smallest)
+            if step.uneven:
+                smallest = smallest.shifted((0, 0, 0), (1, 1, 1))
             count, seconds = step.foresee_time(count, seconds)
+        bounded = bounded or geometry.shape != smallest.shape
         shapes.append(geometry.shape)
         spacings.append(geometry.spacing)
         times.append((count, seconds))
-    return Foreseen(tuple(shapes), tuple(t for t, _ in times), channels, tuple(s for _, s in times), tuple(spacings))
+    counts, seconds_each = tuple(count for count, _ in times), tuple(seconds for _, seconds in times)
+    return Foreseen(tuple(shapes), counts, channels, seconds_each, tuple(spacings), bounded)

@@ -28,7 +28,7 @@ class Limits:
 
     def words(self) -> str:
         """Return the limits for a person."""
-        return f"{self.memory:.3g} GB and {self.minutes:.0f} minutes"
+        return f"{self.memory:.3g} GB and {self.minutes:.3g} minutes"
 
 
 def limits_of(study: Study, machine: Machine) -> Limits:

@@ -104,6 +104,16 @@ def network_cost(
         return _cost(str(name), {}, sizes, channels, outputs, decoded)
 
 
+def refuse_options(
+    name: str, options: Mapping[str, Any], shape: Sequence[int], channels: int, outputs: int, *, decoded: bool
+) -> None:
+    """Raise the ``StudyError`` with which a network of these options refuses a sample of this shape, as far as it is known.
+
+    Parameters are those of ``network_cost``; the options have the types that the network wants.
+    """
+    _cost(name, options, _sizes(name, shape), channels, outputs, decoded)
+
+
 def _cost(
     name: str, options: Mapping[str, Any], sizes: Axes, channels: int, outputs: int, decoded: bool
 ) -> tuple[float, float]:

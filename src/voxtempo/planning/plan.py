@@ -11,7 +11,7 @@ from voxtempo.cohort.case import Cohort
 from voxtempo.cohort.problem import few
 from voxtempo.cohort.study import Named, Sample, Study
 from voxtempo.errors import CohortError, StudyError
-from voxtempo.planning.estimate import Estimate, estimate
+from voxtempo.planning.estimate import Estimate, estimate, refuse_network
 from voxtempo.planning.fingerprint import Fingerprint
 from voxtempo.planning.foresee import Foreseen, foresee
 from voxtempo.planning.limits import limits_of
@@ -80,13 +80,14 @@ def complete(
     if sample.kind != "patch" and not foreseen.one_shape:
         shape = list(foreseen.largest)
         named.append(Named(name="crop_pad", options={"shape": shape}))
+        many = f"cases have {len(set(foreseen.shapes))} shapes" if not foreseen.bounded else "shapes follow the voxels"
         reasons.append(
-            f"prepare: cases have {len(set(foreseen.shapes))} shapes and {sample.kind} samples need one, "
-            f"so crop_pad to the largest, {by(shape)}, is added"
+            f"prepare: {many} and {sample.kind} samples need one, so crop_pad to the largest possible, {by(shape)}, is added"
         )
         foreseen = seen(named)
     network = plan_network(study, sample, foreseen, reasons)
     done = study.model_copy(update={"prepare": named, "sample": sample, "network": network})
+    refuse_network(done, foreseen.largest)
     train = plan_training(done, cohort, foreseen, limits, machine, fingerprint, reasons)
     mirror = study.evaluate.mirror or ("auto" if study.task == "segment" else "none")
     judged = {"mirror": mirror, "subgroups": plan_subgroups(study, cohort, reasons)}
@@ -127,8 +128,9 @@ def _default_steps(
     if not native.flat:
         steps.append(Named(name="orient", options="RAS"))
         reasons.append("prepare: orient to RAS, so that an axis means the same in every case")
+    if not native.series:
         turned = seen(steps)
-        spacing = None if native.series else plan_spacing(turned.spacings, turned.shapes)
+        spacing = plan_spacing(turned.spacings, turned.shapes)
         if spacing is not None:
             steps.append(Named(name="resample", options=list(spacing)))
             reasons.append(f"prepare: resample to {by(spacing)} mm, since the voxel sizes of the cases differ")

@@ -170,14 +170,19 @@ def _length(
     if segment or limits.asked:
         affordable = max(1, int(limits.minutes / minutes))
         if affordable < updates:
-            updates, within = affordable, f", as many as {limits.minutes:.0f} minutes allow"
+            updates, within = affordable, f", as many as {limits.minutes:.3g} minutes allow"
     steps = own.steps or -(-samples // batch)
     given = own.steps
-    if own.steps is None and own.epochs is None and steps > updates / FEWEST_EPOCHS:
-        steps = given = max(1, updates // FEWEST_EPOCHS)
     most = 60 if window else 100
+    if own.steps is None and own.epochs is None:
+        # Neither more than a pass that would leave too few epochs, nor fewer than several passes of a small cohort.
+        fewest, largest = -(-updates // most), max(1, updates // FEWEST_EPOCHS)
+        if not fewest <= steps <= largest:
+            steps = given = min(max(steps, fewest), largest)
     least = 1 if within or given else 8
     epochs = own.epochs or int(np.clip(round(updates / steps), least, most))
+    if own.epochs is not None or own.steps is not None:
+        within = ""
     if own.batch is None or own.epochs is None:
         reasons.append(
             f"train: {epochs} epochs of {'' if given else 'about '}{steps} updates of {batch} samples "
@@ -191,7 +196,7 @@ def _foreground(study: Study, fingerprint: Fingerprint | None, reasons: list[str
     share = fingerprint.foreground if fingerprint is not None else None
     if study.task != "segment" or study.sample is None or study.sample.patch is None or share is None:
         return FOREGROUND
-    value = next(value for most, value in FOREGROUND_BY_SHARE if share <= most)
+    value = next(value for most, value in FOREGROUND_BY_SHARE if min(share, 1.0) <= most)
     reasons.append(
         f"train: {value:.0%} of the patches are centred on a label, since labels hold {share:.2%} of the voxels"
     )

@@ -34,6 +34,7 @@ class ForegroundCrop(Step):
 
     main = "threshold"
     geometric = True
+    uneven = True
 
     threshold: Literal["otsu"] | Finite = "otsu"
     relative: bool = False

@@ -26,6 +26,7 @@ class Step(ABC):
     main : the option that a bare value stands for (``- orient: RAS``), or None.
     version : raise it when the same options give other voxels; cached results of older versions are then redone.
     geometric : whether the grid changes. Geometric steps are applied to label maps too.
+    uneven : whether the shape follows the voxels, so that ``foresee`` tells the largest it can be.
     costly : whether the result is worth storing on its own, so that a change further on does not redo it.
     """
 
@@ -33,6 +34,7 @@ class Step(ABC):
     main: ClassVar[str | None] = None
     version: ClassVar[int] = 1
     geometric: ClassVar[bool] = False
+    uneven: ClassVar[bool] = False
     costly: ClassVar[bool] = False
 
     def decide(self, scan: Scan) -> Decision:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from voxtempo.errors import StudyError
 from voxtempo.levels import stride_along
 from voxtempo.networks.blocks import Activation, Norm, Style, conv, conv_block, pool, residual_unit, space
 from voxtempo.networks.card import Features, network
 from voxtempo.networks.keras_seam import Tensor, keras
-from voxtempo.networks.options import AnyWidths, Share, Widths
+from voxtempo.networks.options import Factors, Share, Widths
 from voxtempo.networks.resize import resize
 
 SOURCE = (
@@ -34,7 +33,7 @@ def deepmedic(
     inputs: Tensor,
     *,
     widths: Widths = (30, 30, 40, 40, 40, 40, 50, 50),
-    factors: AnyWidths = (3,),
+    factors: Factors = (3,),
     merged: Widths = (150, 150),
     residual: bool = True,
     dropout: Share = 0.0,
@@ -71,8 +70,6 @@ def deepmedic(
     tumor segmentation", BrainLes.
     """
     style = Style(norm, activation)
-    if list(factors) != sorted(set(factors)) or 1 in factors:
-        raise StudyError(f"DeepMedic: 'factors' is {list(factors)}; give numbers above 1 that rise.")
 
     def pathway(x: Tensor) -> Tensor:
         place = 0

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from voxtempo.errors import StudyError
 from voxtempo.levels import Axes, plan_levels
 from voxtempo.networks.blocks import Norm, Style, conv, space
 from voxtempo.networks.card import Features, network
 from voxtempo.networks.decoder import decode, encode, joined
 from voxtempo.networks.keras_seam import Tensor, keras
-from voxtempo.networks.options import Count, Widths
+from voxtempo.networks.options import Count, OddCount, Widths
 from voxtempo.networks.resize import Interpolation
 
 SOURCE = (
@@ -50,7 +49,7 @@ def mednext(
     max_width: Count = 320,
     depth: Count | None = None,
     blocks: Count = 2,
-    kernel: Count = 3,
+    kernel: OddCount = 3,
     expansion: Count = 2,
     response_norm: bool = False,
     upsampling: Interpolation = "nearest",
@@ -88,8 +87,6 @@ def mednext(
     Roy et al. 2023, "MedNeXt: transformer-driven scaling of ConvNets for medical image segmentation", MICCAI,
     arXiv:2303.09975; response normalisation: Woo et al. 2023, "ConvNeXt V2", CVPR, arXiv:2301.00808.
     """
-    if kernel % 2 == 0:
-        raise StudyError(f"MedNeXt: 'kernel' is {kernel}; an even one has no middle voxel.")
     style = Style(norm, "gelu")
     strides, widths = plan_levels(space(inputs), width, widths, max_width, depth)
 
