@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -594,3 +595,38 @@ def test_predicting_loses_nothing(runs: dict[str, Path], own: Callable[[str], Pa
     )
     for _ in range(2):  # a prediction may be made again where it was
         tells(0, "predict", runs["spheres"], folder / "s0.nii.gz", "--out", tmp_path / "o")
+    tells(0, "predict", runs["spheres"], folder / "s1.nii.gz", "--out", tmp_path / "o")
+    rows = (tmp_path / "o" / "predictions.csv").read_text(encoding="utf-8").splitlines()
+    assert [row.split(",")[0] for row in rows] == ["id", "s0", "s1"]
+    (tmp_path / "elsewhere").mkdir()
+    namesake = tmp_path / "elsewhere" / "s0.nii.gz"
+    namesake.write_bytes(before)
+    said = tells(2, "predict", runs["spheres"], namesake, "--out", tmp_path / "o")
+    assert "as 's0', which is also the name of" in said
+    (tmp_path / "o" / "predictions.json").write_text('{"run": 1}', encoding="utf-8")
+    assert "is damaged" in tells(2, "predict", runs["spheres"], folder / "s0.nii.gz", "--out", tmp_path / "o")
+
+
+def test_predictions_of_another_run_are_kept(runs: dict[str, Path], scans: dict[str, Path], tmp_path: Path, tells: Say):
+    tells(0, "predict", runs["disks"], scans["disks"], "--out", tmp_path)
+    before = (tmp_path / "predictions.csv").read_bytes()
+    said = tells(2, "predict", runs["spheres"], scans["spheres"], "--out", tmp_path)
+    assert "holds predictions of another run" in said
+    assert (tmp_path / "predictions.csv").read_bytes() == before
+
+
+def test_a_run_that_was_killed_before_it_was_judged_predicts_nothing(
+    runs: dict[str, Path], scans: dict[str, Path], tmp_path: Path, tells: Say
+):
+    shutil.copytree(runs["disks"], tmp_path / "run")
+    (tmp_path / "run" / "manifest.json").unlink()
+    said = tells(2, "predict", tmp_path / "run", scans["disks"], "--out", tmp_path / "o")
+    assert "its network is trained, but not judged" in said
+    assert not (tmp_path / "o").exists()
+
+
+def test_the_command_is_remembered_as_a_shell_takes_it(runs: dict[str, Path]):
+    record = json.loads((runs["disks"] / "manifest.json").read_text(encoding="utf-8"))
+    words = shlex.split(record["command"])
+    assert words[:2] == ["voxtempo", "train"]
+    assert words[words.index("--out") + 1] == str(runs["disks"])

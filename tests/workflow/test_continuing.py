@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from voxtempo.cohort import Study
-from voxtempo.workflow.continuing import answers
+from voxtempo.workflow.continuing import answers, plan_lines
+from voxtempo.workflow.records import PLAN, claim_folder, write_json
 
 COHORT = {
     "table": "t.csv",
@@ -77,3 +78,12 @@ def test_a_plan_does_not_answer_another_study(more):
 def test_dimensions_are_known_again_from_the_sample(sample, dimensions):
     for each in ("2d", "2.5d", "3d"):
         assert answers(study(ASKED, sample=each), study(GIVEN, sample=sample)) == (each == dimensions)
+
+
+def test_a_study_that_takes_over_a_failed_run_has_a_plan_of_its_own(tmp_path):
+    claim_folder(tmp_path, study(GIVEN), "fold 0")
+    write_json(tmp_path / PLAN, {"fingerprint": None, "lines": ["of the first"]})
+    assert not claim_folder(tmp_path, study(GIVEN), "fold 0")
+    assert plan_lines(tmp_path) == ["of the first"]
+    claim_folder(tmp_path, study({**GIVEN, "train": {"epochs": 3}}), "fold 0")
+    assert not (tmp_path / PLAN).exists()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cohorts import disks
 
 from voxtempo.cohort import Case, Cohort, cache_root, load_study
-from voxtempo.errors import LeakageError
+from voxtempo.errors import LeakageError, StudyError
 from voxtempo.workflow import evaluate_run, train_study
+from voxtempo.workflow.evaluate import _refuse_other_cohort
 from voxtempo.workflow.looks import looks_in, looks_in_words, record_look
 from voxtempo.workflow.records import write_json
 from voxtempo.workflow.voice import Voice
@@ -41,6 +43,20 @@ def test_looks_are_counted_by_run_and_by_test_set(tmp_path: Path):
     assert looks_in(tmp_path / "nowhere") == []
     assert "too good" in looks_in_words(1, 2)
     assert "too good" not in looks_in_words(1, 1)
+
+
+def test_another_cohort_under_the_same_name_is_refused(tmp_path: Path):
+    run = SimpleNamespace(folder=tmp_path)
+    first = Cohort(tuple(Case(name, name, {"mr": Path(f"/a/{name}.png")}) for name in "ab"))
+    second = Cohort(tuple(Case(name, name, {"mr": Path(f"/b/{name}.png")}) for name in "cd"))
+    out = tmp_path / "external-x"
+    _refuse_other_cohort(run, "x", first, out)
+    write_json(out / "metrics.json", {"test": {}})
+    record_look(tmp_path, "evaluate --on x", first, ("a", "b"), out / "metrics.json")
+    _refuse_other_cohort(run, "x", first, out)
+    _refuse_other_cohort(run, "y", second, tmp_path / "external-y")
+    with pytest.raises(StudyError, match=r"another cohort \(2 cases\) whose study is called 'x' too"):
+        _refuse_other_cohort(run, "x", second, out)
 
 
 def test_folds_of_one_run_are_one_run(tmp_path: Path):

@@ -7,7 +7,7 @@ import json
 import pytest
 from cohorts import disks
 
-from voxtempo.cohort import Case, Cohort, Fold, Study, load_study, sides_of
+from voxtempo.cohort import Case, Cohort, Fold, Study, dump_study, load_study, sides_of
 from voxtempo.cohort.study import Tune
 from voxtempo.errors import StudyError
 from voxtempo.inference import Run
@@ -81,6 +81,38 @@ def test_an_inner_fold_without_the_figure_does_not_count_and_a_candidate_without
     assert tuning.comparable([[3.0, None], [None, 2.0], [4.0, 5.0]], "mae") == [[3.0, 5.0], [4.0, 2.0], [4.0, 5.0]]
     with pytest.raises(StudyError, match=r"auc is defined on none of the 2 inner folds"):
         tuning.comparable([[None, None]], "auc")
+
+
+def test_scores_are_those_of_their_own_candidate(tmp_path, monkeypatch) -> None:
+    """A tuning that was stopped, and a study that was changed since: nothing of the first counts for the second."""
+    path = disks(tmp_path / "cohort")
+    trained = []
+
+    def stopped(own, cohort, sides, *more):
+        trained.append(own.train.rate)
+        if len(trained) == 3:
+            raise Interrupted
+        return train_fold(own, cohort, sides, *more)
+
+    monkeypatch.setattr(tuning, "train_fold", stopped)
+    out, tune = tmp_path / "run", "tune={{values: {{train.rate: {}}}, folds: 2}}"
+    with pytest.raises(Interrupted):
+        train_study(load_study(path, [tune.format("[0.001, 0.002]"), "train.epochs=1"]), out, 0)
+    assert trained == [0.001, 0.001, 0.002]
+    train_study(load_study(path, [tune.format("[0.003, 0.001]"), "train.epochs=1"]), out, 0)
+    assert trained[3:] == [0.003, 0.003], "the second candidate was tried before, with the same study but for its rate"
+    record = json.loads((out / "tuning.json").read_text(encoding="utf-8"))
+    assert [row["values"] for row in record["tried"]] == [{"train.rate": 0.003}, {"train.rate": 0.001}]
+
+
+def test_a_choice_for_another_study_is_none(tmp_path) -> None:
+    study, other = (Study.model_validate(asked(values={"train.rate": [0.1, rate]})) for rate in (0.2, 0.3))
+    record = {"chosen": {"train.rate": 0.1}, "tried": [], "asked": tuning._key(dump_study(study))}
+    (tmp_path / "tuning.json").write_text(json.dumps(record), encoding="utf-8")
+    found = tuning.read_choice(tmp_path, study)
+    assert found is not None
+    assert found["chosen"] == {"train.rate": 0.1}
+    assert tuning.read_choice(tmp_path, other) is None
 
 
 def test_the_better_value_is_chosen_and_an_interrupted_choice_goes_on(tmp_path, monkeypatch) -> None:

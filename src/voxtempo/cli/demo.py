@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,11 @@ def run(args: argparse.Namespace) -> int:
     print(f"\nDone in {(time.monotonic() - began) / 60:.1f} minutes. The report: {out / 'report.html'}")
     scan = next(iter(sorted(cohort.glob("sub-*/func/*_bold.nii.gz"))))
     print("Next, for instance:")
-    print(f"  voxtempo train {cohort / 'groups.yaml'} --out {args.out / 'groups'}      patients or controls: harder")
-    print(f"  voxtempo predict {out} {scan} --out {args.out / 'predicted'}      the decision over time for one series")
+    groups, predicted = args.out / "groups", args.out / "predicted"
+    for command, why in (
+        (["train", cohort / "groups.yaml", "--out", groups], "patients or controls: harder"),
+        (["predict", out, scan, "--out", predicted], "the decision over time for one series"),
+    ):
+        print(f"  {shlex.join(['voxtempo', *map(str, command)])}      {why}")
     print("  voxtempo new FOLDER_OF_YOUR_SCANS      a study file for your own data")
     return 0

@@ -6,6 +6,7 @@ import argparse
 import errno
 import importlib
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
@@ -42,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 done, 1 problems found, 2 a mistake to mend, 3 a fault of VoxTempo itself, 130 stopped.
     """
     spell_out()
-    parsed = build_parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    parsed = build_parser().parse_args(given)
+    parsed.command = shlex.join(["voxtempo", *given])
     try:
         code = int(parsed.run(parsed))
         sys.stdout.flush()

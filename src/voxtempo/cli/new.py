@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"  guessed: {guess}")
     cohort = build_cohort(load_study(out))
     print(f"It reads as {len(cohort)} cases of {len(cohort.subjects)} subjects.")
-    print(f"Next: voxtempo check {out}")
+    print(f"Next: voxtempo check {shlex.quote(str(out))}")
     return 0
 
 

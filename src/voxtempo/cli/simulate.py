@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     print("Study files: " + ", ".join(str(path) for path in studies))
     print("Next:")
     for verb, study in (("check", studies[0]), *(("train", path) for path in studies)):
-        print(f"  voxtempo {verb} {study}")
+        print(f"  voxtempo {verb} {shlex.quote(str(study))}")
     return 0
 
 

@@ -41,8 +41,10 @@ def run(args: argparse.Namespace) -> int:
     from voxtempo.errors import StudyError
     from voxtempo.learning.fit import Interrupted
     from voxtempo.workflow import train_study
+    from voxtempo.workflow.records import COMMAND
     from voxtempo.workflow.voice import Voice
 
+    COMMAND.set(args.command)
     study = load_study(args.study, overrides(args))
     fold = args.fold
     if fold is not None and fold != "all":

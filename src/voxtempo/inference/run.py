@@ -60,12 +60,21 @@ class Run:
                     )
 
     def refuse_unfinished(self) -> None:
-        """Raise a ``RunError`` for a folder of all folds some of which are yet to be trained."""
-        if self.members != (self.folder,) and not (self.folder / MANIFEST).is_file():
+        """Raise a ``RunError`` for a run that is yet to be judged, or some of whose folds are yet to be trained.
+
+        What is decided on validation cases (a threshold, mirror images, a calibration) is decided after the training.
+        """
+        if (self.folder / MANIFEST).is_file():
+            return
+        if self.members == (self.folder,):
             raise RunError(
-                f"{self.folder} is not a finished run: {len(self.members)} of its folds are trained, but there is no "
-                f"{MANIFEST}. Start the same 'voxtempo train' again to go on, or use one fold: {self.members[0]}."
+                f"{self.folder} is not a finished run: its network is trained, but not judged (there is no {MANIFEST}). Start "
+                "the same 'voxtempo train' again to go on."
             )
+        raise RunError(
+            f"{self.folder} is not a finished run: {len(self.members)} of its folds are trained, but there is no "
+            f"{MANIFEST}. Start the same 'voxtempo train' again to go on, or use one fold: {self.members[0]}."
+        )
 
     @cached_property
     def study(self) -> Study:

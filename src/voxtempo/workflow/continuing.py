@@ -12,9 +12,7 @@ from voxtempo.cohort import load_study
 from voxtempo.cohort.study import Sample, Study
 from voxtempo.errors import StudyError
 from voxtempo.planning import Plan, explain
-from voxtempo.workflow.records import write_json
-
-PLAN = "plan.json"
+from voxtempo.workflow.records import PLAN, write_json
 
 
 def continued(study: Study, folder: Path) -> Study:

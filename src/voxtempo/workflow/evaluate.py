@@ -23,7 +23,7 @@ from voxtempo.report import write_report
 from voxtempo.workflow.continuing import leaks_are_known
 from voxtempo.workflow.harmonising import lenses_for
 from voxtempo.workflow.judging import judge_folds, judge_run, judge_test, judgement, keep_label_maps
-from voxtempo.workflow.looks import looks_in_words, record_look
+from voxtempo.workflow.looks import looks_in, looks_in_words, record_look, test_set_key
 from voxtempo.workflow.records import write_metrics, write_predictions
 from voxtempo.workflow.setup import prepare, set_up, whole_fold
 from voxtempo.workflow.voice import Voice
@@ -101,6 +101,8 @@ def _external(run: Run, on: Study, cache: Path | None, workers: int, voice: Voic
     prepared = prepare(setup, cache, workers, lambda done, total: voice.bar("prepare", done, total, ""))
     _refuse_other_times(run, prepared)
     out = run.folder / f"external-{on.name}"
+    ids = [case.id for case in setup.cohort]
+    _refuse_other_cohort(run, on.name, setup.cohort, out)
     predictor = run.predictor.judged_as(on.evaluate).with_lenses(lenses_for(run, setup.cohort, prepared, out, voice))
     test = judge_test(
         run.folder, predictor, setup.cohort.cases, prepared, keep_label_maps(out / "predicted"),
@@ -112,11 +114,21 @@ def _external(run: Run, on: Study, cache: Path | None, workers: int, voice: Voic
     metrics["drop"] = drops(metrics["internal"], metrics["test"])
     write_predictions(out / "predictions.csv", test.rows)
     write_metrics(out / "metrics.json", metrics)
-    ids = [case.id for case in setup.cohort]
     looks, runs = record_look(run.folder, f"evaluate --on {on.name}", setup.cohort, ids, out / "metrics.json")
     voice.say(looks_in_words(looks, runs))
     write_report(run.folder)
     return as_json(metrics), out / "metrics.json"
+
+
+def _refuse_other_cohort(run: Run, name: str, cohort: Cohort, out: Path) -> None:
+    """Refuse to write over what the run said of another cohort whose study has the same name."""
+    key = test_set_key(cohort, [case.id for case in cohort])
+    before = [row for row in looks_in(run.folder) if row["what"] == f"evaluate --on {name}"]
+    if out.exists() and before and before[-1]["test_set"] != key:
+        raise StudyError(
+            f"{out} holds what this run said of another cohort ({before[-1]['cases']} cases) whose study is called '{name}' "
+            "too. Give this study another 'name', or delete that folder."
+        )
 
 
 def _as_the_run(run: Run, on: Study) -> Study:

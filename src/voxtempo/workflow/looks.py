@@ -41,7 +41,7 @@ def record_look(
     """
     if not test:
         return 0, 0
-    key = _key(cohort, test)
+    key = test_set_key(cohort, test)
     rows: list[dict[str, Any]] = list(looks_in(folder))
     metrics = json.loads((judged or folder / "metrics.json").read_text(encoding="utf-8"))
     name, value = _headline(metrics.get("test") or {})
@@ -94,7 +94,8 @@ def _register(key: str, folder: Path) -> int:
     return len(known)
 
 
-def _key(cohort: Cohort, test: Sequence[str]) -> str:
+def test_set_key(cohort: Cohort, test: Sequence[str]) -> str:
+    """Return what tells a test set from others: a digest of its ids and files."""
     wanted = set(test)
     named = sorted([case.id, *map(str, case.scans.values())] for case in cohort if case.id in wanted)
     return hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16]

@@ -177,7 +177,8 @@ def predict_scans(
     uncertainty : write maps of it too (segment): ``<id>_entropy.nii.gz``, of several answers
         ``<id>_mutual_information.nii.gz``, and ``<id>_outer_<label>.nii.gz`` where the run promises something.
 
-    A scan that fails gets a row whose status says why; the others are still predicted.
+    A scan that fails gets a row whose status says why; the others are still predicted. Rows of other scans that this run
+    predicted into ``out`` before are kept.
 
     Raises
     ------
@@ -191,7 +192,7 @@ def predict_scans(
     ids = names_of(scans)
     for spec in scans:
         refuse_missing(files_of(run, spec))
-    refuse_overwriting(run, scans, ids, out)
+    kept = refuse_overwriting(run, scans, ids, out)
     abouts = abouts_of(run, ids, site, values, table)
     refuse_unknown(run, list(abouts.values()))
     make_writable(out)
@@ -212,7 +213,7 @@ def predict_scans(
         if prediction.note:
             voice.say(prediction.note)
         voice.bar("predict", number + 1, len(scans), case_id)
-    rows = [{"scan": spec, **p.row} for spec, p in zip(scans, predictions, strict=True)]
+    rows = [*kept, *({"scan": spec, **p.row} for spec, p in zip(scans, predictions, strict=True))]
     write_csv(out / "predictions.csv", [_ordered(row) for row in rows])
     summary = {"run": str(run.folder), "study": run.study.name, "predictions": rows}
     write_json(out / SUMMARY, {**summary, "adapted_to": adapted} if adapted else summary)

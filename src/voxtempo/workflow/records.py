@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ from voxtempo.inference.judged import Row
 from voxtempo.scans.atomic import atomic_file
 
 HEADLINE = "# VoxTempo study, complete; "
+PLAN = "plan.json"
+COMMAND: ContextVar[str] = ContextVar("COMMAND", default="")
+"""The command line that trains, as a shell takes it; empty where Python called."""
+
 METRICS_VERSION = 2
 """Of the form of metrics.json, which docs/run-folder.md describes; runs before had no such key."""
 
@@ -89,6 +94,7 @@ def claim_folder(folder: Path, study: Study, fold: str) -> bool:
                 f"{folder} holds a run of another study, of other settings or of another fold ({_difference(there, text)}). "
                 "Choose another --out, or delete that folder."
             )
+        (folder / PLAN).unlink(missing_ok=True)
     write_text(path, text)
     return False
 
@@ -146,7 +152,7 @@ def manifest(study: Study, fold: dict[str, Any], plan: Sequence[str], **more: An
     return {
         "voxtempo": version("voxtempo"),
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "command": "voxtempo " + " ".join(sys.argv[1:]),
+        "command": COMMAND.get(),
         "study": study.name,
         "task": study.task,
         "seed": study.train.seed,
@@ -184,7 +190,13 @@ def _processor() -> str:
 
 
 def peak_memory_mb() -> float | None:
-    """Return the largest memory this process has had, in MiB, where the system tells."""
+    """Return the largest memory this process has had, in MiB, where the system tells.
+
+    On Linux not by ``getrusage``, whose maximum begins with that of the process that started this one.
+    """
+    with suppress(OSError, ValueError, IndexError):
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        return round(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 2**10, 1)
     try:
         import resource
     except ImportError:

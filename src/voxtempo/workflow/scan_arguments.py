@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from voxtempo.errors import ScanError, StudyError
 from voxtempo.inference import Run
@@ -75,8 +77,14 @@ def refuse_missing(files: Sequence[Path]) -> None:
             raise ScanError(f"{file}: no such file or folder. Nothing was predicted.")
 
 
-def refuse_overwriting(run: Run, scans: Sequence[str], ids: Sequence[str], out: Path) -> None:
-    """Refuse to write where something would be lost: into a run, over a scan, among files that no prediction wrote."""
+def refuse_overwriting(run: Run, scans: Sequence[str], ids: Sequence[str], out: Path) -> list[dict[str, Any]]:
+    """Return the rows of earlier predictions of other scans by this run in ``out``, which are to be kept.
+
+    Raises
+    ------
+    StudyError, ScanError : something would be lost: of a run, a scan, of another run's or another scan's predictions, or
+        files that no prediction wrote.
+    """
     if out.is_file():
         raise StudyError(f"--out {out} is a file, expected a folder.")
     if (out / "metrics.json").exists() or (out / "network.json").exists():
@@ -89,3 +97,29 @@ def refuse_overwriting(run: Run, scans: Sequence[str], ids: Sequence[str], out: 
         raise StudyError(
             f"--out {out} holds files that no prediction wrote: nothing was touched. Choose another folder."
         )
+    earlier = _earlier(run, out)
+    for row in earlier:
+        if row["id"] in ids and Path(row["scan"]).resolve() != Path(scans[ids.index(row["id"])]).resolve():
+            raise StudyError(
+                f"--out {out} holds the prediction of {row['scan']} as '{row['id']}', which is also the name of "
+                f"{scans[ids.index(row['id'])]}. Choose another --out, or give both scans to one command."
+            )
+    return [row for row in earlier if row["id"] not in ids]
+
+
+def _earlier(run: Run, out: Path) -> list[dict[str, Any]]:
+    """Return the rows that earlier predictions wrote into a folder."""
+    if not (out / SUMMARY).is_file():
+        return []
+    try:
+        summary = json.loads((out / SUMMARY).read_text(encoding="utf-8"))
+        by, rows = Path(summary["run"]), [dict(row) for row in summary["predictions"]]
+        if not all(isinstance(row["id"], str) and isinstance(row["scan"], str) for row in rows):
+            raise TypeError("a row has no id or no scan")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StudyError(f"{out / SUMMARY} is damaged: {error}. Choose another --out.") from None
+    if by.resolve() != run.folder.resolve():
+        raise StudyError(
+            f"--out {out} holds predictions of another run, {by}, which would be lost. Choose another folder."
+        )
+    return rows

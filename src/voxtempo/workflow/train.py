@@ -110,7 +110,7 @@ def train_one_fold(
     clock = time.monotonic()
     prepared = prepare(setup, cache, workers, lambda done, total: voice.bar("prepare", done, total, ""))
     seconds = {"prepare": time.monotonic() - clock}
-    if setup.study.tune is not None and read_choice(out) is None:
+    if setup.study.tune is not None and read_choice(out, asked) is None:
         sides = setup.sides(fold)
         with told(setup.study):
             choose_values(setup, fold, sides.training, sides.validation, prepared, out, asked, voice)

@@ -7,6 +7,7 @@ fold has three sides of its own: train, validation (epochs), and the inner test,
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from voxtempo.cohort import (
     Study,
     TrainingView,
     ValidationView,
+    dump_study,
     fitted_on,
     make_folds,
     refuse_errors,
@@ -87,14 +89,14 @@ def with_choice(setup: Setup, out: Path, asked: Study) -> Setup:
     out : run folder of one fold.
     asked : the study as its file says it: what it leaves open is planned for the chosen values.
     """
-    chosen = read_choice(out)
+    chosen = read_choice(out, asked)
     if chosen is None or setup.study.tune is None:
         return setup
     return _planned(setup, continued(with_values(_base(setup, asked), chosen["chosen"]), out))
 
 
-def read_choice(out: Path) -> dict[str, Any] | None:
-    """Return what a run has chosen and why, or None.
+def read_choice(out: Path, asked: Study) -> dict[str, Any] | None:
+    """Return what a run has chosen and why; None if it has not, or if that was for another study than ``asked``.
 
     Raises
     ------
@@ -105,7 +107,8 @@ def read_choice(out: Path) -> dict[str, Any] | None:
         return None
     try:
         record = dict(json.loads(path.read_text(encoding="utf-8")))
-        return {**record, "chosen": dict(record["chosen"])}
+        made_for = record.get("asked")
+        return {**record, "chosen": dict(record["chosen"])} if made_for in (None, _key(dump_study(asked))) else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} is damaged: {error}. Delete it, and the values are chosen again.") from None
 
@@ -153,7 +156,7 @@ def choose_values(
     for number, (values, own) in enumerate(zip(tried, setups, strict=True)):
         scores.append([])
         for inner in folds:
-            place = out / TRIALS / f"trial-{number}" / f"fold-{inner.index}"
+            place = out / TRIALS / _key(_alone(own.study), metric, inner.train, inner.validation, inner.test)
             voice.say(f"tune: {_told(values)} ({number + 1} of {len(tried)}), inner {inner.name} of {len(folds)}")
             scores[-1].append(_score(own, inner, prepared, place, metric, voice))
     judged = comparable(scores, metric)
@@ -165,9 +168,22 @@ def choose_values(
     best = max(range(len(rows)), key=lambda place: (sign * rows[place]["mean"], -place))
     counted = f"{len(judged[0])} of {len(folds)}" if len(judged[0]) < len(folds) else str(len(folds))
     voice.say(f"tune: {_told(tried[best])} chosen by {metric} {rows[best]['mean']:.4g} over {counted} inner folds")
-    record = {"fold": fold.index, "metric": metric, "inner_folds": len(folds), "tried": rows, "chosen": tried[best]}
+    record = {
+        "fold": fold.index, "metric": metric, "inner_folds": len(folds), "tried": rows, "chosen": tried[best],
+        "asked": _key(dump_study(asked)),
+    }  # fmt: skip
     write_json(out / TUNING, record)
     shutil.rmtree(out / TRIALS, ignore_errors=True)
+
+
+def _alone(study: Study) -> str:
+    """Return a candidate's study, whatever else was tried."""
+    return dump_study(study.model_copy(update={"tune": None}))
+
+
+def _key(*parts: Any) -> str:
+    """Return a name that is the same for the same parts only."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def _base(setup: Setup, asked: Study) -> Study:
