@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from voxtempo.cohort import build_cohort, check_geometry, load_study
+from voxtempo.cohort.bids import read_bids
 from voxtempo.errors import CohortError
 
 HEADER = "name: b\ntask: classify\n"
@@ -164,3 +165,18 @@ def test_haxby_as_bids(real_data: Callable[[str], Path], tmp_path: Path):
     assert len(cohort) == 12
     assert len(cohort.classes) == 8
     assert all(case.repetition_time == 2.5 and len(case.events) == 8 for case in cohort)
+
+
+def test_what_a_name_says_stands_over_tables(dataset: Path):
+    (dataset / "data" / "participants.tsv").write_text(
+        "participant_id\tid\tsubject\tsession\trun\tage\nsub-01\tX1\tX1\tB\t9\t30\nsub-02\tX2\tX2\tA\t9\t40\n",
+        encoding="utf-8",
+    )
+    sessions = dataset / "data" / "sub-01" / "sub-01_sessions.tsv"
+    sessions.write_text("session_id\tscore\n1\t7\nses-2\t9\n", encoding="utf-8")
+    table = read_bids(dataset / "data", {"bold": {"suffix": "bold"}})
+    rows = [row.values for row in table.rows if row.values["subject"] == "sub-01"]
+    assert {(row["session"], row["run"], row["score"], row["age"]) for row in rows} == {
+        ("1", "1", "7", "30"), ("1", "2", "7", "30"), ("2", "1", "9", "30"), ("2", "2", "9", "30"),
+    }  # fmt: skip
+    assert len({row.values["id"] for row in table.rows}) == 8

@@ -193,3 +193,11 @@ def test_published_studies_build(real_studies: Path):
     }
     for name, count in expected.items():
         assert len(build_cohort(load_study(real_studies / f"{name}.yaml"))) == count
+
+
+def test_rows_that_do_not_say_whom_they_come_from_are_told(study_file: Path):
+    edit_table(study_file.parent, "person3", "")
+    cohort = build_cohort(load_study(study_file))
+    (told,) = (problem for problem in cohort.problems if problem.where == "cohort.subject")
+    assert "1 of 12 rows have no" in told.message
+    assert "case3" in told.message

@@ -256,3 +256,14 @@ def test_copies_inside_one_side_are_no_leak():
     (leak,) = leaks_of(cohort, fold, DuplicateReport((), near=(("0-0", "1-0"),)))
     assert (leak["leak"], leak["test"], leak["of"]) == ("near-identical images on two sides of the split", 1, 1)
     assert cohort_to_split(cohort, Split(folds=4), known_leaks=True) is cohort
+
+
+def test_matching_does_not_depend_on_rows_where_a_covariate_changes_between_visits():
+    ages = {"A0": (30, 33), "A1": (50, 53), "A2": (31, 34), "C0": (30, 35), "C1": (34, 31)}
+    cases = tuple(
+        Case(f"{who}-{visit}", who, {}, target=who[0], row={"age": str(age)})
+        for who, visits in ages.items()
+        for visit, age in enumerate(visits)
+    )
+    kept = [{c.id for c in match_subjects(Cohort(rows, ("A", "C")), ["age"])} for rows in (cases, cases[::-1])]
+    assert kept[0] == kept[1]

@@ -165,3 +165,13 @@ def test_schema_allows_the_short_forms():
     assert {"name", "task", "cohort"} <= set(schema["properties"])
     assert {"type": "string"} in schema["$defs"]["Named"]["anyOf"]
     assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("setting", ["prepare.normalise.within=foreground", "prepare.normalise.method=robust"])
+def test_a_bare_value_is_not_lost_by_setting_another_option(study_file: Path, setting: str):
+    bare = "prepare=[{orient: RAS}, {normalise: minmax}]"
+    with pytest.raises(StudyError, match=r"gives 'prepare\.normalise' the bare value minmax, which would be lost"):
+        load_study(study_file, [bare, setting])
+    whole = load_study(study_file, ["prepare=[orient, normalise]", setting])
+    assert whole.prepare is not None
+    assert whole.prepare[1].options == yaml.safe_load("{" + setting.split(".")[2].replace("=", ": ") + "}")

@@ -272,3 +272,17 @@ def test_two_subjects_suffice_where_nobody_selects():
     assert make_folds(cohort_of([1, 1]), Split(test=0.5, validation=0))[0].train
     with pytest.raises(CohortError, match="2 folds with training and test need at least 2"):
         make_folds(cohort_of([3]), Split(folds=2, validation=0))
+
+
+@pytest.mark.parametrize("split", [Split(folds=4), Split(column="who")])
+def test_many_classes_of_few_subjects_are_balanced(split):
+    names = [f"object {k}" for k in range(12)]
+    cases = tuple(
+        Case(f"s{s}-{name}-{r}", f"s{s}", {}, target=name, row={"who": f"s{s}"})
+        for s in range(8)
+        for name in names
+        for r in range(3)
+    )
+    cohort = Cohort(cases, classes=tuple(names))
+    folds = make_folds(cohort, split)
+    assert check_folds(cohort, folds) == ()

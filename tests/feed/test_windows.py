@@ -162,11 +162,45 @@ def test_spare_frames_keep_the_windows_pace_and_repeat_the_ends_of_the_series():
 class Later(Transform):
     """Show what comes one frame later."""
 
+    name = "later"
+
     def draw(self, rng, shape, spacing):
         return {}
 
     def apply(self, image, label, params):
         return np.roll(image, -1, axis=0), label
+
+    def reach_in_time(self, length):
+        return 1
+
+
+class Length(Transform):
+    """Write how many frames it was given."""
+
+    name = "length"
+
+    def draw(self, rng, shape, spacing):
+        return {}
+
+    def apply(self, image, label, params):
+        return np.full_like(image, len(image)), label
+
+
+@pytest.mark.parametrize(("stack", "frames"), [((Length(), Later()), 8), ((Later(), Length()), 4), ((Length(),), 4)])
+def test_what_does_not_move_in_time_sees_the_window_alone(stack, frames):
+    settings = {"batch": 1, "kind": "series", "task": "classify", "workers": 0}
+    moved = Batches([series(12)], sampler(length=4, draw="tiled"), augment=Stack(stack), spare=2, **settings)
+    for batch in moved.epoch(0):
+        assert batch.image.shape[1] == 4
+        assert (batch.image == frames).all()
+
+
+@pytest.mark.parametrize("between", [10.0, 14.0, 18.0, 30.0])
+def test_events_halfway_between_volumes_all_have_one_delay(between):
+    """Rounding to even would give conditions that take turns a delay of their own each."""
+    events = [FeedEvent(f"e{i}", between * i, i % 2) for i in range(8)]
+    positions = sampler(length=4, align="events", delay=5.0).cover(series(160, events=events))
+    assert {2.0 * start - event.onset for start, event in zip(starts(positions), events, strict=True)} == {4.0}
 
 
 def test_a_change_in_time_finds_the_volumes_that_truly_follow_and_the_window_keeps_its_length():

@@ -261,7 +261,8 @@ def test_outer_masks_miss_as_little_as_was_wanted(tmp_path):
     missed = np.mean([row["outer_missed_a"] for row in rows])
     assert 0.1 - 3 / 31 <= missed <= 0.1
     assert all(row["outer_volume_a"] > 0 for row in rows)
-    failed = outer.beside(Judged(({"id": "nobody"},))).rows[0]
+    failed, without = outer.beside(Judged(({"id": "x", "true_volume_a": 2.0}, {"id": "y", "true_volume_a": 0.0}))).rows
+    assert np.isnan(without["outer_missed_a"]), "there was nothing to miss"
     assert failed["outer_missed_a"] == 1.0
     lost = Misses(task, prepared)
     lost.found = {each.id: misses.found[each.id] for each in cases[4:]}  # four failed, and missed all

@@ -14,18 +14,20 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from voxtempo.cohort import Case
+from voxtempo.cohort import Case, cache_root
 from voxtempo.errors import CohortError, StudyError
 from voxtempo.prepare import (
     PreparedCase,
     Step,
     build_steps,
+    job,
+    pipeline,
     prepare_cohort,
     prepare_scan,
     run_steps,
     to_native,
 )
-from voxtempo.prepare.store import key_of
+from voxtempo.prepare.store import fitting_storage, key_of
 from voxtempo.scans import Geometry, Scan, read_scan, write_scan
 
 STEPS = ["orient", {"resample": 2.0}, {"crop_pad": [10, 10, 10]}, "normalise"]
@@ -295,7 +297,7 @@ def test_storage_keeps_small_changes_on_a_large_mean(tmp_path):
 SLOW = """
 import signal, sys, time
 from pathlib import Path
-from voxtempo.cohort import Case
+from voxtempo.cohort import Case, cache_root
 from voxtempo.prepare import build_steps, prepare_cohort
 from dataclasses import dataclass
 from voxtempo.prepare.step import Step
@@ -422,3 +424,33 @@ def test_many_failures_are_told_in_few_lines(cases):
     lines = str(caught.value).splitlines()
     assert len(lines) == 12
     assert lines[-1] == "  and 20 more: copy10, copy11, copy12, copy13, copy14 and 15 more"
+
+
+@pytest.mark.parametrize(("spike", "kept"), [(None, None), (1e3, None), (1e7, "float32"), (1e10, "float32")])
+def test_outliers_do_not_coarsen_the_rest(spike, kept):
+    values = np.random.default_rng(0).normal(1200, 400, (1, 20, 20, 20, 1)).astype(np.float32)
+    if spike is not None:
+        values[0, 3, 3, 3, 0] = spike
+    assert fitting_storage(Scan(values, Geometry.from_spacing((20, 20, 20)))) == kept
+
+
+def test_a_label_map_gets_the_shape_of_its_image_where_headers_round_differently(tmp_path):
+    """Thirty-three slices of 3 mm make 49.5 of 2 mm."""
+    geometry = Geometry.from_spacing((8, 8, 33), (1.0, 1.0, 3.0))
+    off = geometry.affine.copy()
+    off[2, 2] *= 1 + 1e-7
+    image = Scan(np.random.default_rng(0).normal(size=(1, 8, 8, 33, 1)).astype(np.float32), geometry)
+    label = Scan(np.ones((1, 8, 8, 33, 1), np.uint8), Geometry((8, 8, 33), off), kind="label")
+    case = Case(
+        "c", "c", {"mr": write_scan(image, tmp_path / "i.nii.gz")}, mask=write_scan(label, tmp_path / "m.nii.gz")
+    )
+    prepared = prepare_cohort([case], build_steps([{"resample": [1.0, 1.0, 2.0]}]))["c"]
+    assert prepared.image.geometry.shape == prepared.mask.geometry.shape
+
+
+def test_a_case_that_another_process_has_finished_is_not_made_again(cases, monkeypatch):
+    steps = build_steps(STEPS)
+    prepare_cohort(cases[:1], steps)
+    jobs, _ = pipeline._plan(cases[:1], steps, cache_root(), ["mr"], None, 1)
+    monkeypatch.setattr(job, "save_case", lambda *given: pytest.fail("it was made again"))
+    job.prepare_case(jobs[cases[0].id], steps)

@@ -386,3 +386,25 @@ def test_damaged_files_never_crash(series_maker, form, changes, cut):
         except (ScanError, GeometryError) as error:
             message = str(error)
         assert "\n" not in message
+
+
+@pytest.mark.parametrize("pictures", [5, 7])
+def test_echoes_in_other_numbers_are_refused(series_maker, pictures):
+    """A multi-echo course that was stopped in the midst of a volume."""
+
+    def change(dataset, t, z):
+        dataset.EchoTime = [12.0, 28.0, 44.0][t % 3]
+
+    folder = series_maker.classic(series_maker.voxels(volumes=pictures), change=change)
+    with pytest.raises(ScanError, match=r"echo_12ms . times, echo_28ms . times, echo_44ms . times.*neither channels"):
+        read_scan(folder)
+
+
+def test_a_gap_in_time_leaves_no_repetition_time(series_maker):
+    def change(dataset, t, z):
+        moment = 2.0 * (t + (t >= 4))
+        dataset.AcquisitionDateTime = f"2024013112{int(moment // 60):02}{moment % 60:09.6f}"
+
+    scan = read_scan(series_maker.classic(series_maker.voxels(volumes=8), change=change))
+    assert scan.volumes == 8
+    assert scan.repetition_time is None

@@ -160,3 +160,11 @@ def test_real_pictures(real_data):
         scan, picture = read_scan(path), Image.open(path)
         assert scan.geometry.shape == (*picture.size, 1)
         np.testing.assert_array_equal(scan.volume()[:, ::-1, 0].T, np.asarray(picture.convert("L")))
+
+
+@pytest.mark.parametrize("marked", [0, 20])
+def test_masks_of_one_bit_are_read(tmp_path, marked):
+    mask = np.zeros((1024, 1024), bool)
+    mask[:marked, :marked] = True
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    assert np.count_nonzero(read_scan(tmp_path / "mask.png", kind="label").data) == marked**2

@@ -6,7 +6,9 @@ from types import SimpleNamespace
 import nibabel as nib
 import numpy as np
 
-from voxtempo.cohort.case import Case, Cohort
+from voxtempo.cohort.case import Case, Cohort, Event
+from voxtempo.cohort.study import Window
+from voxtempo.feed.event_windows import nearest_volume
 from voxtempo.inference import Judged
 from voxtempo.learning.tasks import ClassifyTask, SegmentTask
 from voxtempo.workflow import examples
@@ -44,3 +46,25 @@ def test_pictures_keep_large_labels_and_survive_voxels_that_are_no_numbers(tmp_p
     assert np.isfinite(picture).all()
     assert 0 < picture.std() < 1
     assert sorted(np.unique(truth)) == [0, 300, 1024]
+
+
+def window(**options) -> Window:
+    return Window(length=8, align="events", **options)
+
+
+def test_the_truth_beside_an_aligned_window_is_its_own_event():
+    """Windows of 16 s, 5 s after events of 6 s that follow each other."""
+    labels = ["a", "b", "b", "a", "b", "a", "a"]
+    case = Case("c", "c", {}, events=tuple(Event(12.0 * i, 6.0, name) for i, name in enumerate(labels)))
+    for event in case.events:
+        middle = 2.0 * nearest_volume(event.onset + 5.0, 2.0) + 8.0
+        assert examples._event_at(case, window(delay=5.0), middle, 2.0) == event.label
+    assert examples._event_at(case, window(delay=5.0), 2.0 * nearest_volume(14.0, 2.0) + 8.0, 2.0) == ""
+
+
+def test_an_impulse_and_two_events_at_once():
+    case = Case("c", "c", {}, events=(Event(10.0, 0.0, "a"), Event(40.0, 10.0, "a"), Event(44.0, 10.0, "b")))
+    assert examples._event_at(case, window(), 10.0 + 8.0, 2.0) == "a"
+    assert examples._event_at(case, window(), 46.0 + 8.0, 2.0) == ""
+    assert examples._event_at(case, None, 42.0, 2.0) == "a"
+    assert examples._event_at(case, None, 46.0, 2.0) == ""

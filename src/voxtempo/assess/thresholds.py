@@ -7,6 +7,7 @@ The functions choose from whatever scores they are given: give them scores of ca
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -158,7 +159,8 @@ def rates_of_calls(
         ("negative_predictive_value", ~calls & ~truth, ~calls),
     ):
         if counted.any() and figures[name].value is not None:
-            figures[name] = proportion_figure(hits, counted, units)
+            share = proportion_figure(hits, counted, units)
+            figures[name] = replace(share, n=len(np.unique(units.codes[counted])))
     return figures
 
 

@@ -84,14 +84,23 @@ class Stack:
                 drawn.insert(0, {"name": Spatial.name, "params": identity(spacing, cut)})
         return drawn
 
-    def apply(self, image: Image, label: Label | None, params: Sequence[dict[str, Any]]) -> tuple[Image, Label | None]:
-        """Return image (t, x, y, z, c) float32 and label (x, y, z) after what ``draw`` decided; changes no argument."""
+    def apply(
+        self, image: Image, label: Label | None, params: Sequence[dict[str, Any]], spare: int = 0
+    ) -> tuple[Image, Label | None]:
+        """Return image (t, x, y, z, c) float32 and label (x, y, z) after what ``draw`` decided; changes no argument.
+
+        ``spare`` frames at each end are there for what moves in time, and are cut off after the last transform that does.
+        """
         image = np.asarray(image, dtype=np.float32)
         by_name = {member.name: member for member in self.transforms}
-        for step in params:
-            member = by_name.get(step["name"]) or transforms[step["name"]]()
+        members = [by_name.get(step["name"]) or transforms[step["name"]]() for step in params]
+        moving = [place for place, member in enumerate(members) if member.reach_in_time(len(image))]
+        last = moving[-1] if moving else -1
+        for place, (member, step) in enumerate(zip(members, params, strict=True)):
+            if place == last + 1:
+                image = image[spare : len(image) - spare]
             image, label = member.apply(image, label, step["params"])
-        return image, label
+        return image[spare : len(image) - spare] if last + 1 == len(members) else image, label
 
     def reach(self, size: Sequence[int], spacing: Sequence[float]) -> tuple[int, int, int]:
         """Return the (x, y, z) voxels to read so that a patch of ``size`` at their centre has no invented edges."""

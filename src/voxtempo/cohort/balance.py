@@ -33,7 +33,8 @@ def strata_of(cohort: Cohort, columns: Sequence[str]) -> tuple[tuple[str, ...], 
     described: list[list[str]] = []
     targets = [case.target for case in cohort]
     if cohort.cases and all(target is not None for target in targets):
-        described.append(_levels(cohort, [str(target) for target in targets], "the target"))
+        texts = [str(target) for target in targets]
+        described.append(texts if cohort.classes else _levels(cohort, texts, "the target"))
     for column in columns:
         if column not in cohort.cases[0].row:
             raise CohortError(

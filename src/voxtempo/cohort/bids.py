@@ -98,7 +98,9 @@ def read_bids(root: Path, scans: Mapping[str, str | Mapping[str, str]]) -> Table
     rows = []
     for line, file in enumerate(sorted(chosen[first], key=lambda f: natural(str(f.path.relative_to(root)))), 1):
         matched = {first: file.path, **{c: _partner(file, chosen[c], c) for c in others}}
-        values = {**_values(file, root), **participants.get(f"sub-{file.entities['sub']}", {}), **_session(file, root)}
+        said = {**participants.get(f"sub-{file.entities['sub']}", {}), **_session(file, root)}
+        named = _values(file, root)
+        values = {**named, **said, **named}  # in this order, and what the name says stands
         time, slices = read_timing(file.path.name, [s.path for s in _inherited(file, root, file.suffix, ".json")])
         rows.append(Row(values, line, matched, _events_of(file, root), time, slices))
     doubled = repeated(row.values["id"] for row in rows)
@@ -210,7 +212,12 @@ def _sessions(path: Path) -> dict[str, dict[str, str]]:
         return {}
     table = read_table(path)
     table.require("session_id", path.name)
-    return {row.values["session_id"]: {k: v for k, v in row.values.items() if k != "session_id"} for row in table.rows}
+    return {
+        f"ses-{row.values['session_id'].removeprefix('ses-')}": {
+            k: v for k, v in row.values.items() if k != "session_id"
+        }
+        for row in table.rows
+    }
 
 
 def _inherited(file: BidsFile, root: Path, suffix: str, extension: str) -> list[BidsFile]:

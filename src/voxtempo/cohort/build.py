@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def build_cohort(study: Study) -> Cohort:
             f"{table.source}: the column '{section.id}' must be unique, but {len(doubled)} values repeat: "
             f"{few(doubled)}. Name another column with 'cohort.id'."
         )
-    problems = list(table.problems)
+    problems = [*table.problems, *_nobodys(rows, study)]
     flow: Flow = [("in the table", *_count(table.rows, study))]
     if section.where:
         flow.append(("chosen by 'where'", *_count(rows, study)))
@@ -100,6 +100,18 @@ def _subject(row: Row, study: Study) -> str:
     column = section.subject or ("participant_id" if section.bids is not None else section.id)
     value = row.values[column]
     return row.values[section.id] if is_missing(value) else value
+
+
+def _nobodys(rows: Sequence[Row], study: Study) -> Iterator[Problem]:
+    """Yield a warning about rows that do not say whom they come from."""
+    column = study.cohort.subject
+    lacking = [row.values[study.cohort.id] for row in rows if column is not None and is_missing(row.values[column])]
+    if lacking:
+        message = (
+            f"{len(lacking)} of {len(rows)} rows have no '{column}' ({few(lacking, 3)}), so each counts as a person of its "
+            "own, and nothing keeps several of one person on one side. Fill the column in, or leave such rows out with 'where'."
+        )
+        yield Problem("warning", "cohort.subject", message)
 
 
 def _count(rows: Sequence[Row], study: Study) -> tuple[int, int]:

@@ -43,6 +43,10 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
     return _absolute(study, path.resolve().parent)
 
 
+OPTIONS = ("prepare.", "augment.", "train.loss.", "evaluate.postprocess.")
+"""Keys whose items may have a bare value for their main option."""
+
+
 def with_values(study: Study, values: Mapping[str, Any]) -> Study:
     """Return the study with other values, key path -> value; paths in it are absolute already.
 
@@ -160,9 +164,22 @@ def _put(node: Any, parts: Sequence[str], value: Any, setting: str) -> Any:
             for i, item in enumerate(node)
         ]
     if not isinstance(node, dict):
+        _refuse_short_form(node, parts, value, setting)
         node = {}
     known = {str(k): k for k in node}
     return {**node, known.get(head, head): _put(node.get(known.get(head, head)), rest, value, setting)}
+
+
+def _refuse_short_form(node: Any, parts: Sequence[str], value: Any, setting: str) -> None:
+    """Refuse to give one option to a step whose main option is a bare value: that value would be lost."""
+    key = setting.partition("=")[0].strip()
+    if node is None or node == parts[0] or not key.startswith(OPTIONS):
+        return
+    step, bare = key.rsplit(".", 1)[0], yaml.safe_dump(node, default_flow_style=True).removesuffix("...\n").strip()
+    raise StudyError(
+        f"{key}: the study gives '{step}' the bare value {bare}, which would be lost. Give all options at once: "
+        f"{step}={{{parts[0]}: {value}, ...}}, with {bare} under the name of its option."
+    )
 
 
 def _index(items: list[Any], head: str, setting: str) -> int:

@@ -45,11 +45,9 @@ def from_folder(root: Path, task: str | None) -> Proposal:
             f"folders for classes. Write a table there, such as cohort.csv with the header 'id,subject,path,{column}', and "
             f"give it to 'voxtempo new'."
         )
-    rows = [
-        [study_name(_stem(p.relative_to(root).as_posix())), p.relative_to(root).as_posix(), p.parent.name]
-        for p in images
-        if p.parent != root
-    ]
+    below = [p for p in images if p.parent != root]
+    names = _told_apart([study_name(_stem(p.relative_to(root).as_posix())) for p in below])
+    rows = [[name, p.relative_to(root).as_posix(), p.parent.name] for name, p in zip(names, below, strict=True)]
     header = ["id", "path", "label"]
     above = {path.parent.parent for path in images}
     if len(above) > 1:
@@ -114,3 +112,20 @@ def _csv(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
     return text.getvalue()
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """Return the names, with a running number where several became alike.
+
+    >>> _told_apart(["a", "b", "a", "a-2"])
+    ['a', 'b', 'a-3', 'a-2']
+    """
+    taken, found = set(names), []
+    seen: set[str] = set()
+    for name in names:
+        number, own = 2, name
+        while own in seen or (own != name and own in taken):
+            own, number = f"{name}-{number}", number + 1
+        seen.add(own)
+        found.append(own)
+    return found

@@ -19,7 +19,7 @@ from voxtempo.cohort.guessing import (
 from voxtempo.cohort.problem import few
 from voxtempo.cohort.proposal import Proposal, plain, quoted, study_name
 from voxtempo.cohort.propose_folder import dicom_folders
-from voxtempo.cohort.table import Table, is_missing
+from voxtempo.cohort.table import Table, fill, is_missing
 from voxtempo.errors import CohortError
 
 PLAIN_WORDS = ("path", "file", "filename", "image", "images", "scan", "scans", "img")
@@ -106,7 +106,8 @@ def _files(table: Table, root: Path, identity: str) -> tuple[dict[str, str], dic
 
 
 def _complete(template: str, table: Table, root: Path) -> bool:
-    return all((root / template.format(**row.values)).exists() for row in table.rows[:20])
+    files = [fill(template, row, root, "a file", table) for row in table.rows[:20]]
+    return all(file is not None and file.exists() for file in files)
 
 
 def _channel(name: str) -> str:
@@ -114,4 +115,5 @@ def _channel(name: str) -> str:
 
 
 def _label_values(template: str, table: Table, root: Path, maps: int = 20) -> list[int]:
-    return held_labels([root / template.format(**row.values) for row in table.rows[:maps]])
+    files = [fill(template, row, root, "a label map", table) for row in table.rows[:maps]]
+    return held_labels([file for file in files if file is not None])

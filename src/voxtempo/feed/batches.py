@@ -189,8 +189,7 @@ class Batches:
         if not isinstance(self.sampler, PatchSampler):
             image, label = self.sampler.read(case, position, spare=self.spare)
             params = self.augment.draw(rng, image.shape[1:4], spacing)
-            changed, moved = self.augment.apply(image, label, params)
-            return changed[self.spare : len(changed) - self.spare], moved
+            return self.augment.apply(image, label, params, self.spare)
         # A patch is read with a margin, so that what rotates into it is anatomy and not emptiness. There is none across a
         # slice, since nothing moves along an axis of one voxel.
         reach = self.augment.reach(size, spacing)

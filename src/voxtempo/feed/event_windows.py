@@ -6,6 +6,7 @@ every ``dilation``-th from there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -21,6 +22,18 @@ Owners = NDArray[np.int64]
 NONE = -1
 MICROSECONDS = 6
 """Digits to which seconds are compared, so that events which touch do not overlap by a rounding error."""
+
+
+def nearest_volume(moment: float, seconds: float) -> int:
+    """Return the volume nearest to a moment, halfway between two always the earlier one.
+
+    Rounding to even would start every other window a volume later where onsets lie on such halves, so that conditions which
+    take turns could be told apart by the phase of their windows.
+
+    >>> [nearest_volume(moment, 2.0) for moment in (5.0, 15.0, 25.0, 5.1)]
+    [2, 7, 12, 3]
+    """
+    return math.ceil(round(moment / seconds, MICROSECONDS) - 0.5)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from voxtempo.cohort.sections.window import Window
 from voxtempo.errors import StudyError
 from voxtempo.feed.derivatives import with_derivatives
-from voxtempo.feed.event_windows import NONE, Owners, Tile, owners, tiles, window_owners
+from voxtempo.feed.event_windows import NONE, Owners, Tile, nearest_volume, owners, tiles, window_owners
 from voxtempo.feed.sampler import Box, Position, Sampler
 from voxtempo.feed.source import FeedCase
 
@@ -143,7 +143,7 @@ class WindowSampler(Sampler):
     def _start(self, case: FeedCase, onset: float, last: int) -> int:
         """Return the volume at which the window of an event starts: the nearest, moved inside by half a window at most."""
         window = self.window
-        start = round((onset + window.delay) / _seconds(case))
+        start = nearest_volume(onset + window.delay, _seconds(case))
         if start - last > window.span // 2:
             raise StudyError(
                 f"{case.id}: the event at {onset:g} s with {window.delay:g} s delay starts {start - last} volumes after the "

@@ -114,10 +114,14 @@ def _masks(rows: Sequence[Row], task: SegmentTask, promise: Promise, settings: d
     """Return what outer masks hold and how large they are, over the cases that have the structure."""
     found: dict[str, Any] = {}
     for name, limit in promise.thresholds.items():
-        there = [row for row in rows if math.isfinite(row[f"outer_missed_{name}"])]
-        held = [1 - row[f"outer_missed_{name}"] for row in there]
-        volume = [row[f"outer_volume_{name}"] for row in there]
-        means = mean_figures({"coverage": held, "outer_volume": volume}, [row["group"] for row in there], **settings)
+        there: dict[str, list[Row]] = {}
+        for row in rows:
+            if math.isfinite(row[f"outer_missed_{name}"]):
+                there.setdefault(row["group"], []).append(row)
+        # What is promised is a mean over subjects, whatever the number of their scans.
+        held = [float(np.mean([1 - row[f"outer_missed_{name}"] for row in each])) for each in there.values()]
+        volume = [float(np.mean([row[f"outer_volume_{name}"] for row in each])) for each in there.values()]
+        means = mean_figures({"coverage": held, "outer_volume": volume}, list(there), **settings)
         # What is missed has a long tail: few subjects do not show it.
         means["coverage"] = replace(means["coverage"], claimed_from=MASKS_CLAIMED_FROM)
         found[name] = {"threshold": limit, **means}

@@ -114,10 +114,15 @@ class Outer:
         self.found[case.id] = row
 
     def beside(self, judged: Judged) -> Judged:
-        """Return judged cases with their columns; a failed case has missed all."""
-        lost = {f"outer_missed_{name}": 1.0 for name in self.promise.thresholds}
-        lost |= {f"outer_volume_{name}": 0.0 for name in self.promise.thresholds}
-        return judged.with_rows(row | self.found.get(row["id"], lost) for row in judged.rows)
+        """Return judged cases with their columns; a failed case has missed all that it has."""
+        return judged.with_rows(row | self.found.get(row["id"], self._lost(row)) for row in judged.rows)
+
+    def _lost(self, row: Row) -> Row:
+        missed = {
+            f"outer_missed_{name}": 1.0 if row.get(f"true_volume_{name}", math.nan) > 0 else math.nan
+            for name in self.promise.thresholds
+        }
+        return missed | {f"outer_volume_{name}": 0.0 for name in self.promise.thresholds}
 
 
 def _beside_truth(

@@ -156,7 +156,7 @@ class Predictor:
                 )
 
         positions, said, scores = self._listen(case, read)
-        seconds = case.repetition_time or 1.0
+        seconds = case.repetition_time or self.recipe.repetition_time or 1.0
         middles = [(position.frames[0] + position.frames[-1] + 1) / 2 * seconds for position in positions]
         points = tuple(zip(middles, said.mean(axis=(1, 2), dtype=np.float32), strict=True))
         return self._told(case.id, {case.id: self._join(said, scores)}, {case.id: case.target}, points)

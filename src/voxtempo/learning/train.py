@@ -74,7 +74,7 @@ def train_fold(
     from voxtempo.learning.deep_supervision import to_predict, to_train
 
     task = make_task(study, cohort, sides.training)
-    example = prepared[sides.training.cases[0].id]
+    example = _example([prepared[case.id] for case in sides.training])
     recipe = make_recipe(study, task, example)
 
     def batches(view: View, training: bool) -> Batches:
@@ -133,6 +133,11 @@ def train_fold(
     if study.evaluate.windows == "attention":
         pooling = learn_pooling(network, task, batches(sides.training, training=False))
     return Trained(network, recipe, progress, pooling)
+
+
+def _example(cases: Sequence[PreparedCase]) -> PreparedCase:
+    """Return a training case that stands for all: the first one whose repetition time is known, if any is."""
+    return next((case for case in cases if case.image.repetition_time), cases[0])
 
 
 def make_recipe(study: Study, task: LearningTask, example: PreparedCase) -> Recipe:

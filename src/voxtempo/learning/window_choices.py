@@ -8,11 +8,13 @@ from dataclasses import replace
 
 from voxtempo.cohort import Cohort, GeometryReport, Problem, Study
 from voxtempo.cohort.case import Case
+from voxtempo.cohort.natural import natural
 from voxtempo.cohort.problem import few
 from voxtempo.cohort.sections.window import Window
 from voxtempo.errors import StudyError
-from voxtempo.feed.event_windows import lost_events
+from voxtempo.feed.event_windows import lost_events, nearest_volume
 from voxtempo.feed.windows import frame_numbers
+from voxtempo.learning.cases import event_unit
 from voxtempo.planning import Foreseen, foresee
 
 Lost = Mapping[str, list[int]]
@@ -59,6 +61,7 @@ def check_windows(study: Study, cohort: Cohort, geometry: GeometryReport) -> Ite
     foreseen = foresee_cohort(study, cohort, geometry)
     if keeps_time(study):
         yield from _mixed_times(foreseen, cohort)
+    yield from _at_once(cohort)
     if window.frames is not None:
         yield from _frames(window.frames, cohort, geometry, foreseen)
     if not (window.align or window.labels) and any(case.events for case in cohort):
@@ -174,9 +177,22 @@ def _lost(study: Study, cohort: Cohort, geometry: GeometryReport, rest: bool) ->
     return found
 
 
+def _at_once(cohort: Cohort) -> Iterator[Problem]:
+    """Yield an error for events that begin at one moment: they would share a window and a row, with several truths."""
+    for case in cohort:
+        units = [event_unit(case.id, event.onset) for event in case.events]
+        twice = sorted({unit for unit in units if units.count(unit) > 1}, key=natural)
+        if twice:
+            message = (
+                f"{len(twice)} moments have several events, the first {twice[0]}: one window cannot have several truths. Name "
+                "those that count in 'cohort.target.classes', or correct the onsets."
+            )
+            yield Problem("error", case.id, message)
+
+
 def _misaligned(case: Case, volumes: int, seconds: float, window: Window) -> list[int]:
     """Return the places of the events whose window would lie more than half outside the scan."""
-    starts = [round((event.onset + window.delay) / seconds) for event in case.events]
+    starts = [nearest_volume(event.onset + window.delay, seconds) for event in case.events]
     last, spare = volumes - window.span, window.span // 2
     return [i for i, start in enumerate(starts) if start - last > spare or -start > spare]
 

@@ -13,7 +13,7 @@ from voxtempo.errors import CohortError, VoxTempoError
 from voxtempo.prepare.foreground import refuse_not_finite
 from voxtempo.prepare.run import apply_decided, refuse_mismatch, run_steps
 from voxtempo.prepare.step import Decision, Step
-from voxtempo.prepare.store import exact_storage, fitting_storage, load_stage, save_case, stage_folder
+from voxtempo.prepare.store import exact_storage, fitting_storage, load_stage, read_record, save_case, stage_folder
 from voxtempo.scans import Geometry, Scan, read_scan, stack_channels
 
 
@@ -72,10 +72,14 @@ def prepare_case(job: Job, steps: Sequence[Step]) -> None:
     ------
     VoxTempoError : a file cannot be read, image and label map do not fit, or a step cannot be done.
     """
+    if read_record(Path(job.folder)) is not None:  # another process was quicker
+        return
     scan, native, decisions = _furthest_stage(job) or _read_image(job)
     mask = None if job.mask is None else read_scan(job.mask, kind="label")
     if mask is not None:
         refuse_mismatch(native, job.sources[0][1], mask)
+        # The same grid: a rounding error between two headers is not to part their shapes further on.
+        mask = mask.with_data(mask.data, native)
     for count, key in job.stages:
         if count > len(decisions):
             scan, decided = run_steps(scan, steps[len(decisions) : count])

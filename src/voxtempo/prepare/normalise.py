@@ -119,6 +119,12 @@ class Normalise(Step):
         centre, scale = (float(v[0]) for v in centre_and_scale(values[:, None], self.method, self.percentiles))
         size = max(abs(low), abs(high))
         if scale <= CONSTANT * size < high - low:
+            most = np.percentile(values, [5, 95])
+            if most[0] < most[1]:
+                raise ScanError(
+                    f"{scan.source or 'the scan'}: a few voxels of '{scan.channels[channel]}' reach from {low:g} to {high:g}, "
+                    f"but 90 % lie between {most[0]:g} and {most[1]:g}. Cut them off with 'clip: [1, 99]'."
+                )
             raise ScanError(
                 f"{scan.source or 'the scan'}: so many voxels of '{scan.channels[channel]}' have one value ({centre:g}) "
                 f"that method '{self.method}' finds no spread. Use 'within: foreground', 'within: mask' or method zscore."

@@ -7,6 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -176,12 +177,18 @@ def exact_storage(scan: Scan) -> str | None:
 
 
 def fitting_storage(scan: Scan) -> str | None:
-    """Return "float32" where half precision would coarsen time courses, else None (the cache chooses).
+    """Return "float32" where two bytes a voxel would coarsen the scan, else None (the cache chooses).
 
     Half precision keeps three digits. That is plenty for an image, but a series with its mean kept has courses that
     vary by a hundredth of it. A sample of voxels decides: the rounding at their mean against their spread over time.
+    A volume beyond the range of half precision is stored in even steps, which a few outliers make coarse: there the step is
+    held against the spread of the middle half of the voxels.
     """
-    if scan.kind == "label" or scan.volumes < 2 or np.issubdtype(scan.data.dtype, np.integer):
+    if scan.kind == "label" or (np.issubdtype(scan.data.dtype, np.integer) and scan.data.dtype.itemsize <= 2):
+        return None
+    if scan.volumes < 2:
+        return "float32" if _coarse_steps(scan) else None
+    if np.issubdtype(scan.data.dtype, np.integer):
         return None
     courses = scan.data.reshape(scan.volumes, -1)
     courses = courses[:, :: max(1, courses.size // SAMPLE)].astype(np.float64)
@@ -193,10 +200,21 @@ def fitting_storage(scan: Scan) -> str | None:
     return "float32" if np.median(rounding / spread[varies]) > COARSE else None
 
 
+def _coarse_steps(scan: Scan) -> bool:
+    """Return whether 65,536 even steps from the lowest to the highest voxel are coarse for most of them."""
+    values = scan.data.reshape(-1)
+    step = (float(values.max()) - float(values.min())) / 65535
+    sample = values[:: max(1, values.size // SAMPLE)]
+    sample = sample[sample != 0]  # air that was cut out
+    spread = float(np.subtract(*np.percentile(sample, [75, 25]))) if sample.size else 0.0
+    return step > COARSE * spread
+
+
 def _clear_remains(folder: Path) -> None:
     """Remove what a crash left half written: temporary names of long ago."""
     if not folder.is_dir():
         return
     for entry in folder.iterdir():
-        if entry.name.startswith(".") and time.time() - entry.stat().st_mtime > STALE:
-            shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
+        with suppress(OSError):  # what another process is just writing may be gone by now
+            if entry.name.startswith(".") and time.time() - entry.stat().st_mtime > STALE:
+                shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)

@@ -169,11 +169,14 @@ def _classify_errors(run: RunFiles) -> Scored:
 
 def _regress_errors(run: RunFiles) -> Scored:
     found = []
+    truths = numbers(run.rows, "truth")
+    spread = float(np.ptp(truths[np.isfinite(truths)])) if np.isfinite(truths).any() else 0.0
+    digits = max(1, math.ceil(-math.log10(spread)) + 2) if spread > 0 else 1
     for row in run.rows:
         predicted, truth = (float(numbers([row], name)[0]) for name in ("predicted", "truth"))
         error = predicted - truth
         if math.isfinite(error) or _status(row):
-            cells = [number(_known(value), 1) for value in (truth, predicted, error)]
+            cells = [number(_known(value), digits) for value in (truth, predicted, error)]
             found.append((abs(error) if math.isfinite(error) else 0.0, row, cells))
     return ["Truth", "Predicted", "Difference"], found
 

@@ -108,10 +108,15 @@ def intervals(run: RunFiles) -> str:
     resamples = mapping(run.study.get("evaluate")).get("intervals")
     if not resamples or not run.judged:
         return ""
+    over = "cases, since there are too few subjects," if _over_cases(run) else "subjects with all their cases,"
     return (
-        f"Every figure has a 95 % interval over subjects with all their cases and its denominator ({resamples} bootstrap "
-        "resamples where no closed form serves). Failed cases count as the worst possible."
+        f"Figures have 95 % intervals over {over} and their denominators ({resamples} bootstrap resamples where no closed form "
+        "serves), but for those that have none by nature. Failed cases count as the worst possible."
     )
+
+
+def _over_cases(run: RunFiles) -> bool:
+    return any(figure.get("over") == "cases" for figure in headline_figures(run, run.judged).values())
 
 
 def robustness(run: RunFiles) -> str:
@@ -173,11 +178,16 @@ def failures(run: RunFiles) -> str:
 def limits(run: RunFiles) -> list[str]:
     """Return what limits the result, as far as the run can know."""
     found = [f"The split leaks: {leak}" for leak in leaks_of(run)]
-    units = [
-        value for figure in headline_figures(run, run.judged).values() if isinstance(value := figure.get("n"), int)
-    ]
-    if units and min(units) < FEW:
-        found.append(f"The figures rest on {min(units)} independent units: few, so their intervals are wide.")
+    figures = list(headline_figures(run, run.judged).values())
+    if _over_cases(run):
+        found.append(
+            f"There are only {run.judged.get('subjects', 'a few')} test subjects: intervals are over their cases, which are "
+            "not independent, and say nothing about new people."
+        )
+    else:
+        units = [value for figure in figures if isinstance(value := figure.get("n"), int)]
+        if units and min(units) < FEW:
+            found.append(f"The figures rest on {min(units)} independent units: few, so their intervals are wide.")
     judgement = verdict_of(run).judgement if run.judged else ""
     if "contains" in judgement or "worse than" in judgement or "no width" in judgement:
         found.append(judgement)

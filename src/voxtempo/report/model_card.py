@@ -132,5 +132,5 @@ def calibration_lines(run: RunFiles) -> list[tuple[str, str]]:
     if isinstance(promised.get("wanted"), float) and is_figure(promised.get("coverage")):
         held = promised["coverage"]
         text = f"{number(value_of(held), 3)} {interval_text(held, 3)}, over {units_text(held)}"
-        lines.append((f"Truth inside the predicted set, of {promised['wanted']:.0%} promised", text))
+        lines.append((f"Truth inside the predicted set, of {100 * promised['wanted']:.4g}% promised", text))
     return lines

@@ -8,6 +8,9 @@ from typing import Any
 
 from voxtempo.metrics import METRICS, Axis, Metric
 
+MOST = 10
+"""Decimals of an error in a small unit."""
+
 
 def metric_of(name: str) -> Metric:
     """Return what is known of a metric; one that is not known is shown under its own name.
@@ -40,20 +43,23 @@ def interval_of(figure: Any) -> tuple[float, float] | None:
 
 
 def digits_for(figure: Any, axis: Axis) -> int:
-    """Return the decimals that an interval's width supports: two figures of the width, 2 to 3 for rates, 1 to 3 else.
+    """Return the decimals that an interval's width supports: two figures of the width, 2 to 3 for rates, 1 and more else.
 
     >>> digits_for({"value": 0.84, "low": 0.76, "high": 0.91}, "rate")
     2
     >>> digits_for({"value": 0.8821, "low": 0.8742, "high": 0.8893}, "rate")
     3
+    >>> digits_for({"value": 8.1e-4, "low": 7.2e-4, "high": 8.9e-4}, "error")
+    5
     """
     fewest = 1 if axis in ("error", "signed") else 2
     interval = interval_of(figure)
     width = interval[1] - interval[0] if interval else 0.0
     if width <= 0:
         value = abs(value_of(figure) or 0.0)
-        return max(fewest, 2 if value < 10 else 1)
-    return min(3, max(fewest, math.ceil(-math.log10(width)) + 1))
+        small = math.ceil(-math.log10(value)) + 1 if 0 < value < 0.1 and axis in ("error", "signed") else 0
+        return max(fewest, 2 if value < 10 else 1, min(small, MOST))
+    return min(MOST if axis in ("error", "signed") else 3, max(fewest, math.ceil(-math.log10(width)) + 1))
 
 
 def number(value: float | None, digits: int) -> str:

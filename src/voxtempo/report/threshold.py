@@ -57,5 +57,5 @@ def decision_charts(run: RunFiles) -> list[tuple[str, Markup]]:
     """Return the decision curve of the test cases with its caption."""
     curve = mapping(run.metrics.get("decision_curve"))
     chart = decision_chart(curve) if run.role == "test" else None
-    caption = f"Decision curve of “{curve.get('positive')}”; grey: 95 % at each probability"
+    caption = f"Decision curve of “{curve.get('positive')}”; grey: intervals at each probability"
     return [(caption, chart)] if chart is not None else []

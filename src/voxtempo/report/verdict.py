@@ -135,11 +135,14 @@ def _worst(run: RunFiles) -> str:
     if not scores:
         return ""
     value, case, label = min(scores)
-    missed = len({row for score, row, _ in scores if score == 0.0})
+    nothing = {(row.get("id", ""), label) for row in run.rows for label in run.labels
+               if _score(row.get(f"true_volume_{label}", "")) == 0.0}  # fmt: skip
+    zero = [(row, label) for score, row, label in scores if score == 0.0]
+    missed = len({row for row, label in zero if (row, label) not in nothing})
+    invented = len({row for row, label in zero if (row, label) in nothing})
     text = f"The lowest of {len(run.rows)} cases has Dice {number(value, 2)} ({label} in {case})"
-    return (
-        f"{text}; a structure was missed altogether in {missed}." if missed else f"{text}; none was missed altogether."
-    )
+    told = f"a structure was missed altogether in {missed}" if missed else "none was missed altogether"
+    return f"{text}; {told}{f', and marked where there is none in {invented}' if invented else ''}."
 
 
 def _score(text: str) -> float | None:

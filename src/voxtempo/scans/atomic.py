@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import uuid
@@ -11,6 +12,10 @@ from pathlib import Path
 from typing import IO
 
 from voxtempo.errors import ScanError
+
+ATTEMPTS = 20
+CHANGED = (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.EACCES)
+"""What rename says where another process was quicker (on Windows, access denied)."""
 
 
 @contextmanager
@@ -58,16 +63,22 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
 
 def _swap(temporary: Path, folder: Path) -> None:
-    """Rename ``temporary`` to ``folder``; an older one steps aside first, as rename replaces only empty ones."""
-    if not folder.exists():
-        os.rename(temporary, folder)
-        return
-    aside = _beside(folder)
-    os.rename(folder, aside)
-    try:
-        os.rename(temporary, folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    """Rename ``temporary`` to ``folder``; an older one steps aside first, as rename replaces only empty ones.
+
+    Other processes may write the same folder at the same time: whoever finds it changed looks again.
+    """
+    for attempt in range(ATTEMPTS):
+        aside = _beside(folder)
+        try:
+            if folder.exists():
+                os.rename(folder, aside)
+            os.rename(temporary, folder)
+            return
+        except OSError as error:
+            if error.errno not in CHANGED or attempt == ATTEMPTS - 1:
+                raise
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def _beside(path: Path) -> Path:

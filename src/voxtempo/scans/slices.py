@@ -91,21 +91,24 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 def _header(picture: Image.Image, path: Path) -> Header:
     width, height = picture.size
+    depth = 8
     if picture.format == "PNG":
-        _refuse_deep_colour(path)
-    refuse_overclaim(path, width * height, True, f"the picture's size ({width} x {height})")
+        depth = _depth(path)
+    refuse_overclaim(path, height * -(-width * min(depth, 8) // 8), True, f"the picture's size ({width} x {height})")
     dtype = "uint16" if picture.mode in DEEP_MODES else "uint8"
     return Header(Geometry.from_spacing((width, height, 1)), 1, 1, None, dtype, str(path))
 
 
-def _refuse_deep_colour(path: Path) -> None:
-    """Refuse colours of 16 bits, which Pillow would cut to 8 without a word."""
+def _depth(path: Path) -> int:
+    """Return the bits of a PNG's channel; refuse colours of 16 bits, which Pillow would cut to 8 without a word."""
     with path.open("rb") as file:
         head = file.read(26)
     if len(head) == 26 and head[12:16] == b"IHDR":
         depth, colour = struct.unpack("BB", head[24:26])
         if depth == 16 and colour != 0:
             raise ScanError(f"{path}: colours of 16 bits are not supported: store 16-bit grey or 8-bit colours")
+        return int(depth)
+    return 8
 
 
 def _grey_pixels(picture: Image.Image, path: Path) -> NDArray[Any]:

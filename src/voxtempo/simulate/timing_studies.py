@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,8 @@ from voxtempo.simulate.courses import TRUTHS, cycle_volumes
 if TYPE_CHECKING:
     from voxtempo.simulate.timing import Timing
 
-WINDOW, STRIDE = 20, 5
-"""Volumes of a window, and from one to the next."""
+WINDOW, SECONDS = 20, 40.0
+"""Fewest volumes and seconds of a window: so much holds a pair of events, and periods of the slowest course."""
 
 EPOCHS = {"pattern": 12, "order": 12, "frequency": 12, "amplitude": 20, "rate": 12}
 
@@ -26,7 +27,8 @@ def timing_study(options: Timing) -> dict[str, Any]:
     they begin with a cycle of rest and block. Percent signal change takes anatomy and gain away and keeps what is in time.
     """
     truth = TRUTHS[options.truth]
-    window: dict[str, Any] = {"length": min(WINDOW, options.volumes), "stride": STRIDE}
+    length = max(WINDOW, math.ceil(SECONDS / options.repetition_time))
+    window: dict[str, Any] = {"length": min(length, options.volumes), "stride": length // 4}
     if options.truth == "amplitude":
         cycle = cycle_volumes(options.repetition_time)
         window = {"length": options.volumes - options.volumes // 2 // cycle * cycle, "stride": cycle, "draw": "tiled"}

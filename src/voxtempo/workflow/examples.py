@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxtempo.cohort.case import Case, Cohort
+from voxtempo.cohort.study import Window
 from voxtempo.errors import VoxTempoError
+from voxtempo.feed.event_windows import nearest_volume
 from voxtempo.inference import Judged, Predictor
 from voxtempo.inference.judged import Row
 from voxtempo.inference.structures import without_ignored
@@ -148,18 +150,20 @@ def _course(folder: Path, predictor: Predictor, case: Case, prepared: PreparedCa
     stride = max(1, prepared.image.volumes // COURSE_POINTS)
     answer = predictor.course(feed_case(case, prepared, predictor.task), stride)
     name = f"{_safe(case.id)}_course.csv"
-    write_csv(folder / name, course_rows(predictor, answer.course, case))
+    write_csv(folder / name, course_rows(predictor, answer.course, case, prepared.image.repetition_time))
     text = f"decision of every window of {predictor.recipe.input_shape[0]} volumes, at the window's middle"
     return {"id": case.id, "kind": "course", "note": "test series", "files": {"course": name}, "text": text}
 
 
 def course_rows(
-    predictor: Predictor, course: Sequence[tuple[float, NDArray[np.float32]]], case: Case | None = None
+    predictor: Predictor,
+    course: Sequence[tuple[float, NDArray[np.float32]]],
+    case: Case | None = None,
+    repetition_time: float | None = None,
 ) -> list[dict[str, Any]]:
     """Return a time course as rows: time (s), the probability of each class or the value, and the truth where known."""
     task = predictor.task
     window = predictor.study.sample.window if predictor.study.sample else None
-    delay = window.delay if window else 0.0
     rows = []
     for seconds, said in course:
         row: dict[str, Any] = {"time": seconds}
@@ -168,12 +172,27 @@ def course_rows(
         else:
             row["value"] = float(said[0])
         if case is not None and case.events:
-            during = [e.label for e in case.events if e.onset <= seconds - delay < e.onset + e.duration]
-            row["truth"] = during[0] if during else ""
+            row["truth"] = _event_at(case, window, seconds, repetition_time or case.repetition_time)
         elif case is not None:
             row["truth"] = "" if case.target is None else case.target
         rows.append(row)
     return rows
+
+
+def _event_at(case: Case, window: Window | None, middle: float, repetition_time: float | None) -> str:
+    """Return the event that a window around a moment is about; "" where there is none, or several.
+
+    Where windows are aligned with events, that is the event during which the window begins, its delay later, for so the
+    network learned; else the one in whose time, the delay later, the window has its middle.
+    """
+    if window is not None and window.align and repetition_time:
+        start = round(middle / repetition_time - window.span / 2)
+        at = [(nearest_volume(e.onset + window.delay, repetition_time), e) for e in case.events]
+        found = {e.label for first, e in at if first == start or first <= start < first + e.duration / repetition_time}
+    else:
+        moment = middle - (window.delay if window is not None else 0.0)
+        found = {e.label for e in case.events if e.onset <= moment < e.onset + e.duration}
+    return found.pop() if len(found) == 1 else ""
 
 
 def _save(path: Path, array: NDArray[Any], dtype: Any) -> None:

@@ -54,7 +54,7 @@ def unequal_covariates(cohort: Cohort, columns: Sequence[str], target: str | Non
     target : column that holds the truth; it is left out.
     """
     people: dict[str, Case] = {}
-    for case in cohort:
+    for case in sorted(cohort, key=lambda case: natural(case.id)):
         if case.target is not None:
             people.setdefault(case.group, case)
     cases = [people[name] for name in sorted(people, key=natural)]

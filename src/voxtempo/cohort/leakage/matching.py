@@ -50,7 +50,7 @@ def match_subjects(cohort: Cohort, columns: Sequence[str], caliper: float = 0.25
                 f"cohort.match: there is no column '{column}'. {did_you_mean(column, cohort.cases[0].row)}"
             )
     people: dict[str, list[Case]] = {}
-    for case in cohort:
+    for case in sorted(cohort, key=lambda case: natural(case.id)):
         people.setdefault(case.subject, []).append(case)
     by_class: dict[str, list[str]] = {name: [] for name in cohort.classes}
     for subject in sorted(people, key=natural):

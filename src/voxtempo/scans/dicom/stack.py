@@ -52,7 +52,7 @@ def stack_frames(frames: Sequence[Frame], where: str) -> Stack:
     """
     _refuse_mixtures(frames, where)
     slices, offsets = _slices(frames)
-    contrasts = _contrasts(slices)
+    contrasts = _contrasts(slices, where)
     places = [
         [frame for frame in members if contrasts is None or frame.contrast == contrast]
         for members in slices
@@ -107,15 +107,33 @@ def _slices(frames: Sequence[Frame]) -> tuple[list[list[Frame]], NDArray[np.floa
     return [[frames[i] for i in group] for group in groups], np.array([distances[g].mean() for g in groups])
 
 
-def _contrasts(slices: Sequence[Sequence[Frame]]) -> list[tuple[str, float | None]] | None:
-    """Return the contrasts if there are several and every slice has each equally often, else None."""
+def _contrasts(slices: Sequence[Sequence[Frame]], where: str) -> list[tuple[str, float | None]] | None:
+    """Return the contrasts if there are several and every slice has each equally often, else None.
+
+    Raises
+    ------
+    ScanError : echoes, or magnitude and phase, are there in other numbers: they are no volumes of one course.
+    """
     counts: dict[tuple[str, float | None], set[int]] = defaultdict(set)
     kinds = list(dict.fromkeys(frame.contrast for members in slices for frame in members))
     for members in slices:
         for kind in kinds:
             counts[kind].add(sum(frame.contrast == kind for frame in members))
     sizes = set().union(*counts.values())
-    if len(kinds) < 2 or len(sizes) != 1 or 0 in sizes:
+    if len(kinds) < 2:
+        return None
+    if len(sizes) != 1 or 0 in sizes:
+        differ = {(frozenset(kind.split()) & set(COMPONENTS), echo) for kind, echo in kinds}
+        if len(differ) > 1 and all(len(each) == 1 for each in counts.values()):
+            kinds.sort(key=lambda kind: (kind[1] or 0.0, kind[0]))
+            times = [
+                f"{name} {next(iter(counts[kind]))} times"
+                for name, kind in zip(_channel_names(kinds), kinds, strict=True)
+            ]
+            raise ScanError(
+                f"{where}: every slice has {', '.join(times)}, so they are neither channels of one scan nor volumes of one "
+                "course: files are missing, or several scans share this folder"
+            )
         return None
     first_instance = {kind: min(f.instance or 0 for f in slices[0] if f.contrast == kind) for kind in kinds}
     return sorted(kinds, key=lambda kind: first_instance[kind])

@@ -47,7 +47,10 @@ def in_time(places: Sequence[Sequence[Frame]], where: str) -> list[list[Frame]]:
 
 
 def repetition_time(volumes: Sequence[Frame]) -> float | None:
-    """Return the seconds between volumes, given one slice's frames in order of time; None if unknown or only one."""
+    """Return the seconds between volumes, given one slice's frames in order of time.
+
+    None if unknown, of one volume, or where the moments show that volumes are missing in between.
+    """
     if len(volumes) < 2:
         return None
     stated = volumes[0].repetition_time
@@ -57,11 +60,28 @@ def repetition_time(volumes: Sequence[Frame]) -> float | None:
     ):
         measured = _regular_step(moments, step)
         if measured is None:
+            if _pauses(moments, step):
+                return None
             continue
         if stated is not None and abs(measured - stated) <= AGREEMENT * stated + step / (len(volumes) - 1):
             return stated
         return measured
     return volumes[0].temporal_resolution or stated
+
+
+def _pauses(moments: Sequence[float | None], clock_step: float) -> bool:
+    """Return whether volumes follow each other evenly but for gaps of whole steps, where some are missing."""
+    known = [moment for moment in moments if moment is not None]
+    if len(known) != len(moments) or len(known) < 4:
+        return False
+    steps = np.diff(known)
+    usual = float(np.median(steps))
+    if usual <= clock_step:
+        return False
+    whole = np.round(steps / usual)
+    return bool(
+        whole.max() > 1 and whole.min() == 1 and np.abs(steps - whole * usual).max() <= REGULARITY * usual + clock_step
+    )
 
 
 def _regular_step(moments: Sequence[float | None], clock_step: float) -> float | None:

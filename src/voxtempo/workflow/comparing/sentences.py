@@ -37,7 +37,10 @@ def sentence_of(first: Side, second: Side, metric: Metric, difference: Differenc
     if difference.value is None or one is None or two is None:
         return f"{names} cannot be compared: {title} is undefined for one of them."
     if p is None:
-        return f"Whether {names} differ cannot be told: the difference does not vary over these {difference.over}."
+        return (
+            f"Whether {names} differ cannot be told: over these {difference.over} the difference does not vary, or is "
+            "undefined without one of them."
+        )
     if difference.low is None:
         return f"{names} are the same by {title} in every resample."
     digits = digits_for({"value": difference.value, "low": difference.low, "high": difference.high}, "share")
