@@ -59,12 +59,19 @@ def test_the_truth_beside_an_aligned_window_is_its_own_event():
     for event in case.events:
         middle = 2.0 * nearest_volume(event.onset + 5.0, 2.0) + 8.0
         assert examples._event_at(case, window(delay=5.0), middle, 2.0) == event.label
-    assert examples._event_at(case, window(delay=5.0), 2.0 * nearest_volume(14.0, 2.0) + 8.0, 2.0) == ""
+    assert examples._event_at(case, window(delay=5.0), 2.0 * 5 + 8.0, 2.0) == "", "halfway between the first two"
+
+
+def test_a_block_is_marked_where_windows_lie_about_it():
+    """A block of 16 s from 20 s on and windows of 16 s: marked while the middle of the window is in the block."""
+    case = Case("c", "c", {}, events=(Event(20.0, 16.0, "a"),))
+    marked = [middle for middle in range(8, 60, 2) if examples._event_at(case, window(), float(middle), 2.0) == "a"]
+    assert marked == list(range(20, 36, 2))
 
 
 def test_an_impulse_and_two_events_at_once():
     case = Case("c", "c", {}, events=(Event(10.0, 0.0, "a"), Event(40.0, 10.0, "a"), Event(44.0, 10.0, "b")))
     assert examples._event_at(case, window(), 10.0 + 8.0, 2.0) == "a"
-    assert examples._event_at(case, window(), 46.0 + 8.0, 2.0) == ""
+    assert examples._event_at(case, window(), 42.0 + 8.0, 2.0) == "", "within half of both"
     assert examples._event_at(case, None, 42.0, 2.0) == "a"
     assert examples._event_at(case, None, 46.0, 2.0) == ""

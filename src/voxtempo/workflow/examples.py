@@ -182,13 +182,14 @@ def course_rows(
 def _event_at(case: Case, window: Window | None, middle: float, repetition_time: float | None) -> str:
     """Return the event that a window around a moment is about; "" where there is none, or several.
 
-    Where windows are aligned with events, that is the event during which the window begins, its delay later, for so the
-    network learned; else the one in whose time, the delay later, the window has its middle.
+    Where windows are aligned with events, that is the event whose own window begins within half of its duration of this one,
+    for so the network learned; else the one in whose time, the delay later, the window has its middle.
     """
     if window is not None and window.align and repetition_time:
         start = round(middle / repetition_time - window.span / 2)
         at = [(nearest_volume(e.onset + window.delay, repetition_time), e) for e in case.events]
-        found = {e.label for first, e in at if first == start or first <= start < first + e.duration / repetition_time}
+        off = [(2 * repetition_time * (start - first), e) for first, e in at]
+        found = {e.label for twice, e in off if twice == 0 or -e.duration <= twice < e.duration}
     else:
         moment = middle - (window.delay if window is not None else 0.0)
         found = {e.label for e in case.events if e.onset <= moment < e.onset + e.duration}
