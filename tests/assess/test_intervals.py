@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from voxtempo.assess import Figure, as_json, bootstrap, mean_figures, weighted_figures
+from voxtempo.assess import Figure, as_json, bootstrap, mean_figures, scales, weighted_figures
 from voxtempo.assess.percentiles import acceleration, bca_interval, tail_of
 from voxtempo.assess.resampling import draw_weights, leave_out_weights, units_of
 from voxtempo.assess.scales import jackknife_interval
@@ -270,3 +270,24 @@ def test_json_is_strict_and_complete():
 def test_a_figure_reads_as_a_sentence_part():
     assert str(Figure(0.84, 0.76, 0.91, 32, "subjects")) == "0.840 [0.760, 0.910] (32 subjects)"
     assert str(Figure(None, None, None, 1, "cases")) == "undefined (1 cases)"
+
+
+@pytest.mark.parametrize("scale", ["size", "spread"])
+@pytest.mark.parametrize("missed", [1, 2, 3])
+def test_a_few_far_errors_do_not_send_the_upper_end_beyond_what_can_be(scale, missed):
+    """Twenty distances of 2 to 6 mm, some of which are 220 instead."""
+    errors = np.linspace(2, 6, 20)
+    errors[:missed] = 220
+    mean, left_out = errors.mean(), (errors.sum() - errors) / 19
+    ends = jackknife_interval(mean, left_out, scale)
+    assert ends is not None
+    assert 0 < ends[0] < mean < ends[1] < 220 * 1.2
+    assert ends[1] >= 4 * mean or missed == 3
+
+
+def test_the_hold_on_far_ends_leaves_near_ones_alone(monkeypatch):
+    errors = np.random.default_rng(0).exponential(1, 60)
+    left_out = (errors.sum() - errors) / 59
+    held = jackknife_interval(float(errors.mean()), left_out, "size")
+    monkeypatch.setattr(scales, "FAR", np.inf)
+    assert jackknife_interval(float(errors.mean()), left_out, "size") == held

@@ -23,6 +23,9 @@ from voxtempo.metrics import Scale
 Values = NDArray[np.float64]
 Change = Callable[[Values], Values]
 
+FAR = 4.0
+"""Times its value beyond which the upper end of a size is held by that on a logarithm (benchmarks/far_ends.py)."""
+
 _SCALES: dict[Scale | Literal["log"], tuple[Change, Change, Callable[[float], float]]] = {
     "plain": (lambda x: x, np.ones_like, lambda x: x),
     "share": (
@@ -54,8 +57,10 @@ def jackknife_interval(value: float, left_out: NDArray[np.float64], scale: Scale
     # Powers of very large and very small numbers overflow.
     unit = abs(value) if scale in ("size", "spread") and value else 1.0
     ends = _interval(value / unit, left_out / unit, scale)
-    if ends is None and scale in ("size", "spread"):  # no end above
-        ends = _interval(value / unit, left_out / unit, "log")
+    if scale in ("size", "spread") and (ends is None or ends[1] > FAR):
+        # So far up these scales end nowhere, or beyond all that the metric can be.
+        held = _interval(value / unit, left_out / unit, "log")
+        ends = held if ends is None or held is None else (ends[0], min(ends[1], max(FAR, held[1])))
     return None if ends is None else (ends[0] * unit, ends[1] * unit)
 
 
