@@ -152,3 +152,13 @@ def test_a_difference_is_antisymmetric_and_none_between_equal_ranks():
     assert forth[0] == pytest.approx(-back[0])
     assert forth[2] == pytest.approx(back[2])
     assert delong_test(scores, 3 * scores, positive, units_of(names))[1:] == (0.0, 1.0)
+
+
+def test_areas_that_differ_where_nothing_varies_have_no_p_value():
+    """Three against three, told perfectly by one score and not at all by the other: no spread, and no test."""
+    positive = np.array([True] * 3 + [False] * 3)
+    units = units_of(list("abcdef"))
+    difference, z, p = delong_test(np.where(positive, 0.9, 0.1), np.full(6, 0.5), positive, units)
+    assert difference == 0.5
+    assert np.isnan(z)
+    assert np.isnan(p)

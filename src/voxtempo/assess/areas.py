@@ -138,8 +138,8 @@ def delong_test(first: Scores, second: Scores, positive: Mask, units: Units) -> 
 
     Returns
     -------
-    The difference (first minus second), z, and the two-sided p-value. Undefined (NaN) with fewer than two units on a side;
-    scores that rank all cases alike have z 0 and p 1.
+    The difference (first minus second), z, and the two-sided p-value. Undefined (NaN) with fewer than two units on a side, and
+    where areas differ but nothing varies; scores that rank all cases alike have z 0 and p 1.
     """
     areas = areas_of([first, second], [positive, positive], units)
     contrast = np.array([1.0, -1.0])
@@ -148,6 +148,6 @@ def delong_test(first: Scores, second: Scores, positive: Mask, units: Units) -> 
         return difference, math.nan, math.nan
     variance = float(contrast @ areas.covariance @ contrast)
     if variance <= 1e-15:
-        return difference, (0.0 if difference == 0 else math.inf), float(difference == 0)
+        return (difference, 0.0, 1.0) if difference == 0 else (difference, math.nan, math.nan)
     z = difference / math.sqrt(variance)
     return difference, z, float(2 * stats.norm.sf(abs(z)))
