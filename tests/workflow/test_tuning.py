@@ -13,6 +13,7 @@ from voxtempo.errors import StudyError
 from voxtempo.inference import Run
 from voxtempo.learning.fit import Interrupted
 from voxtempo.workflow import train_study, tuning
+from voxtempo.workflow.records import digest
 from voxtempo.workflow.train import train_fold
 from voxtempo.workflow.tuning import candidates, inner_folds
 
@@ -107,7 +108,7 @@ def test_scores_are_those_of_their_own_candidate(tmp_path, monkeypatch) -> None:
 
 def test_a_choice_for_another_study_is_none(tmp_path) -> None:
     study, other = (Study.model_validate(asked(values={"train.rate": [0.1, rate]})) for rate in (0.2, 0.3))
-    record = {"chosen": {"train.rate": 0.1}, "tried": [], "asked": tuning._key(dump_study(study))}
+    record = {"chosen": {"train.rate": 0.1}, "tried": [], "asked": digest(dump_study(study))}
     (tmp_path / "tuning.json").write_text(json.dumps(record), encoding="utf-8")
     found = tuning.read_choice(tmp_path, study)
     assert found is not None

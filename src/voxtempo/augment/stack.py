@@ -95,12 +95,12 @@ class Stack:
         by_name = {member.name: member for member in self.transforms}
         members = [by_name.get(step["name"]) or transforms[step["name"]]() for step in params]
         moving = [place for place, member in enumerate(members) if member.reach_in_time(len(image))]
-        last = moving[-1] if moving else -1
-        for place, (member, step) in enumerate(zip(members, params, strict=True)):
-            if place == last + 1:
-                image = image[spare : len(image) - spare]
-            image, label = member.apply(image, label, step["params"])
-        return image[spare : len(image) - spare] if last + 1 == len(members) else image, label
+        steps, first = list(zip(members, params, strict=True)), 1 + max(moving, default=-1)
+        for several, beyond in ((steps[:first], spare), (steps[first:], 0)):
+            for member, step in several:
+                image, label = member.apply(image, label, step["params"])
+            image = image[beyond : len(image) - beyond]
+        return image, label
 
     def reach(self, size: Sequence[int], spacing: Sequence[float]) -> tuple[int, int, int]:
         """Return the (x, y, z) voxels to read so that a patch of ``size`` at their centre has no invented edges."""

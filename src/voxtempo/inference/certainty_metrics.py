@@ -12,6 +12,7 @@ import numpy as np
 from voxtempo.assess import class_codes, mean_figures
 from voxtempo.assess.calibration import calibration_metrics
 from voxtempo.assess.coverage import coverage_metrics
+from voxtempo.assess.paired_tests import subject_means
 from voxtempo.assess.selective import selective_metrics
 from voxtempo.cohort.case import Case
 from voxtempo.cohort.study import Study
@@ -114,14 +115,14 @@ def _masks(rows: Sequence[Row], task: SegmentTask, promise: Promise, settings: d
     """Return what outer masks hold and how large they are, over the cases that have the structure."""
     found: dict[str, Any] = {}
     for name, limit in promise.thresholds.items():
-        there: dict[str, list[Row]] = {}
-        for row in rows:
-            if math.isfinite(row[f"outer_missed_{name}"]):
-                there.setdefault(row["group"], []).append(row)
+        there = [row for row in rows if math.isfinite(row[f"outer_missed_{name}"])]
+        held = np.array([1 - row[f"outer_missed_{name}"] for row in there])
+        volume = np.array([row[f"outer_volume_{name}"] for row in there])
         # What is promised is a mean over subjects, whatever the number of their scans.
-        held = [float(np.mean([1 - row[f"outer_missed_{name}"] for row in each])) for each in there.values()]
-        volume = [float(np.mean([row[f"outer_volume_{name}"] for row in each])) for each in there.values()]
-        means = mean_figures({"coverage": held, "outer_volume": volume}, list(there), **settings)
+        groups, codes = np.unique([row["group"] for row in there], return_inverse=True)
+        columns = {"coverage": held, "outer_volume": volume}
+        own = {key: subject_means(values, codes, len(groups)) for key, values in columns.items()}
+        means = mean_figures(own, groups, **settings)
         # What is missed has a long tail: few subjects do not show it.
         means["coverage"] = replace(means["coverage"], claimed_from=MASKS_CLAIMED_FROM)
         found[name] = {"threshold": limit, **means}

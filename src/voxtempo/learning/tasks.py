@@ -160,6 +160,11 @@ class SegmentTask(LearningTask):
         return tuple(self.regions) or ("", *(self.labels[int(value)] for value in self.values[1:]))
 
     @property
+    def written(self) -> dict[str, int]:
+        """The label value that each region writes into a label map, in the order of writing."""
+        return dict(zip(self.regions, written_labels(self.regions), strict=True))
+
+    @property
     def region_indices(self) -> tuple[tuple[int, ...], ...]:
         """The labels of each region by their places in ``values``."""
         return tuple(tuple(int(i) for i in np.searchsorted(self.values, sorted(r))) for r in self.regions.values())
@@ -201,7 +206,7 @@ class SegmentTask(LearningTask):
                 answers = answers * ((1 - limits) / limits)
             return _largest(answers, kind)
         labels = np.zeros(answers.shape[:-1], dtype=kind)
-        for place, (name, value) in enumerate(zip(self.regions, written_labels(self.regions), strict=True)):
+        for place, (name, value) in enumerate(self.written.items()):
             labels[answers[..., place] > thresholds.get(name, 0.5)] = np.searchsorted(self.values, value)
         return labels
 

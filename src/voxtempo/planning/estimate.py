@@ -121,11 +121,8 @@ def refuse_network(study: Study, shape: Sequence[int]) -> None:
     assert study.sample is not None
     if study.network.name is None or study.sample.window is not None:
         return
-    channels = len(study.cohort.scans) * (2 * study.sample.beside + 1)
-    sample = _sample_shape(study.sample, shape)
-    refuse_options(
-        study.network.name, study.network.options, sample, channels, _outputs(study), decoded=study.task == "segment"
-    )
+    name, options, sample = study.network.name, study.network.options, _sample_shape(study.sample, shape)
+    refuse_options(name, options, sample, _channels(study), _outputs(study), decoded=study.task == "segment")
 
 
 def _sample_shape(sample: Sample, shape: Sequence[int]) -> list[int]:
@@ -140,19 +137,23 @@ def _sample_mb(study: Study, shape: Sequence[int]) -> float:
     """Return the MB of a sample as it is fed: float32, with a label map of int32 where there is one."""
     assert study.sample is not None
     window = study.sample.window
-    maps = len(study.cohort.scans) * (2 * study.sample.beside + 1)
-    if window is not None:
-        maps *= window.volumes * (1 + len(window.derivatives))
+    maps = _channels(study) * (window.volumes if window is not None else 1)
     return 4 * math.prod(shape) * (maps + (study.task == "segment")) / 2**20
+
+
+def _channels(study: Study) -> int:
+    """Return the channels that a network is given of a slice, a volume or a frame."""
+    assert study.sample is not None
+    window = study.sample.window
+    derived = 1 + len(window.derivatives) if window is not None else 1
+    return len(study.cohort.scans) * derived * (2 * study.sample.beside + 1)
 
 
 def _sample_cost(study: Study, window: Window | None, shape: Sequence[int]) -> tuple[float, float]:
     """Return the operations of one forward pass and the number of values kept, for one sample."""
-    channels = len(study.cohort.scans)
+    channels = _channels(study)
     if window is None:
-        beside = study.sample.beside if study.sample is not None else 0
-        return _frame_cost(study, shape, channels * (2 * beside + 1))
-    channels *= 1 + len(window.derivatives)
+        return _frame_cost(study, shape, channels)
     network = study.network
     known = series_cost(str(network.name), network.options, shape, window.volumes, channels)
     if known is not None:

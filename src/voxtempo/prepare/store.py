@@ -184,12 +184,11 @@ def fitting_storage(scan: Scan) -> str | None:
     A volume beyond the range of half precision is stored in even steps, which a few outliers make coarse: there the step is
     held against the spread of the middle half of the voxels.
     """
-    if scan.kind == "label" or (np.issubdtype(scan.data.dtype, np.integer) and scan.data.dtype.itemsize <= 2):
+    whole, wide = np.issubdtype(scan.data.dtype, np.integer), scan.data.dtype.itemsize > 2
+    if scan.kind == "label" or (whole and (scan.is_series or not wide)):
         return None
-    if scan.volumes < 2:
+    if not scan.is_series:
         return "float32" if _coarse_steps(scan) else None
-    if np.issubdtype(scan.data.dtype, np.integer):
-        return None
     courses = scan.data.reshape(scan.volumes, -1)
     courses = courses[:, :: max(1, courses.size // SAMPLE)].astype(np.float64)
     spread = courses.std(axis=0)

@@ -178,13 +178,13 @@ def failures(run: RunFiles) -> str:
 def limits(run: RunFiles) -> list[str]:
     """Return what limits the result, as far as the run can know."""
     found = [f"The split leaks: {leak}" for leak in leaks_of(run)]
-    figures = list(headline_figures(run, run.judged).values())
     if _over_cases(run):
         found.append(
             f"There are only {run.judged.get('subjects', 'a few')} test subjects: intervals are over their cases, which are "
             "not independent, and say nothing about new people."
         )
     else:
+        figures = headline_figures(run, run.judged).values()
         units = [value for figure in figures if isinstance(value := figure.get("n"), int)]
         if units and min(units) < FEW:
             found.append(f"The figures rest on {min(units)} independent units: few, so their intervals are wide.")

@@ -91,9 +91,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 def _header(picture: Image.Image, path: Path) -> Header:
     width, height = picture.size
-    depth = 8
-    if picture.format == "PNG":
-        depth = _depth(path)
+    depth = _depth(path) if picture.format == "PNG" else 8
     refuse_overclaim(path, height * -(-width * min(depth, 8) // 8), True, f"the picture's size ({width} x {height})")
     dtype = "uint16" if picture.mode in DEEP_MODES else "uint8"
     return Header(Geometry.from_spacing((width, height, 1)), 1, 1, None, dtype, str(path))

@@ -95,14 +95,13 @@ def _fold_index(run: Run) -> int:
 def _external(run: Run, on: Study, cache: Path | None, workers: int, voice: Voice) -> tuple[dict[str, Any], Path]:
     study = _as_the_run(run, on)
     setup = set_up(study, workers, voice, leakage=False, folds=False)
+    out = run.folder / f"external-{on.name}"
+    _refuse_other_cohort(run, on.name, setup.cohort, out)
     trained = _trained_on(run, voice)
     refuse_seen(trained, setup.cohort, workers)
     _refuse_other_answers(run, setup.cohort)
     prepared = prepare(setup, cache, workers, lambda done, total: voice.bar("prepare", done, total, ""))
     _refuse_other_times(run, prepared)
-    out = run.folder / f"external-{on.name}"
-    ids = [case.id for case in setup.cohort]
-    _refuse_other_cohort(run, on.name, setup.cohort, out)
     predictor = run.predictor.judged_as(on.evaluate).with_lenses(lenses_for(run, setup.cohort, prepared, out, voice))
     test = judge_test(
         run.folder, predictor, setup.cohort.cases, prepared, keep_label_maps(out / "predicted"),
@@ -114,6 +113,7 @@ def _external(run: Run, on: Study, cache: Path | None, workers: int, voice: Voic
     metrics["drop"] = drops(metrics["internal"], metrics["test"])
     write_predictions(out / "predictions.csv", test.rows)
     write_metrics(out / "metrics.json", metrics)
+    ids = [case.id for case in setup.cohort]
     looks, runs = record_look(run.folder, f"evaluate --on {on.name}", setup.cohort, ids, out / "metrics.json")
     voice.say(looks_in_words(looks, runs))
     write_report(run.folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import Any
 from voxtempo.cohort import Cohort, cache_root
 from voxtempo.errors import ScanError
 from voxtempo.metrics import TASKS, headline_of, path_to
-from voxtempo.workflow.records import write_csv, write_json
+from voxtempo.workflow.records import digest, write_csv, write_json
 
 LOOKS = "looks.csv"
 
@@ -98,7 +97,7 @@ def test_set_key(cohort: Cohort, test: Sequence[str]) -> str:
     """Return what tells a test set from others: a digest of its ids and files."""
     wanted = set(test)
     named = sorted([case.id, *map(str, case.scans.values())] for case in cohort if case.id in wanted)
-    return hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16]
+    return digest(named)
 
 
 def _headline(figures: Mapping[str, Any]) -> tuple[str, float | None]:

@@ -34,6 +34,7 @@ from voxtempo.workflow.scan_arguments import (
     read_argument,
     refuse_missing,
     refuse_overwriting,
+    rows_to_keep,
 )
 from voxtempo.workflow.scan_facts import abouts_of, adapted_predictor
 from voxtempo.workflow.voice import Voice
@@ -192,7 +193,8 @@ def predict_scans(
     ids = names_of(scans)
     for spec in scans:
         refuse_missing(files_of(run, spec))
-    kept = refuse_overwriting(run, scans, ids, out)
+    refuse_overwriting(run, scans, ids, out)
+    kept = rows_to_keep(run, scans, ids, out)
     abouts = abouts_of(run, ids, site, values, table)
     refuse_unknown(run, list(abouts.values()))
     make_writable(out)

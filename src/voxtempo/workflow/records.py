@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -34,6 +35,11 @@ METRICS_VERSION = 2
 """Of the form of metrics.json, which docs/run-folder.md describes; runs before had no such key."""
 
 LIBRARIES = ("numpy", "scipy", "numba", "nibabel", "pydicom", "SimpleITK", "scikit-learn")
+
+
+def digest(content: Any) -> str:
+    """Return a name that is the same for the same JSON content only."""
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
 def write_text(path: Path, text: str) -> None:

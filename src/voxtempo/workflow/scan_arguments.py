@@ -77,19 +77,13 @@ def refuse_missing(files: Sequence[Path]) -> None:
             raise ScanError(f"{file}: no such file or folder. Nothing was predicted.")
 
 
-def refuse_overwriting(run: Run, scans: Sequence[str], ids: Sequence[str], out: Path) -> list[dict[str, Any]]:
-    """Return the rows of earlier predictions of other scans by this run in ``out``, which are to be kept.
-
-    Raises
-    ------
-    StudyError, ScanError : something would be lost: of a run, a scan, of another run's or another scan's predictions, or
-        files that no prediction wrote.
-    """
+def refuse_overwriting(run: Run, scans: Sequence[str], ids: Sequence[str], out: Path) -> None:
+    """Refuse to write where something would be lost: into a run, over a scan, among files that no prediction wrote."""
     if out.is_file():
         raise StudyError(f"--out {out} is a file, expected a folder.")
     if (out / "metrics.json").exists() or (out / "network.json").exists():
         raise StudyError(f"--out {out} is a run folder, whose own predictions would be lost. Choose another folder.")
-    inputs = {file.resolve() for spec in scans for file in files_of(run, spec)}
+    inputs = {place for spec in scans for place in _places(run, spec)}
     lost = [path for case_id in ids if (path := out / f"{case_id}.nii.gz").resolve() in inputs]
     if lost:
         raise ScanError(f"{lost[0]}: the prediction would take the place of this scan. Choose another --out.")
@@ -97,14 +91,29 @@ def refuse_overwriting(run: Run, scans: Sequence[str], ids: Sequence[str], out: 
         raise StudyError(
             f"--out {out} holds files that no prediction wrote: nothing was touched. Choose another folder."
         )
-    earlier = _earlier(run, out)
-    for row in earlier:
-        if row["id"] in ids and Path(row["scan"]).resolve() != Path(scans[ids.index(row["id"])]).resolve():
+
+
+def rows_to_keep(run: Run, scans: Sequence[str], ids: Sequence[str], out: Path) -> list[dict[str, Any]]:
+    """Return the rows of earlier predictions in a folder, but for those of scans that are predicted again.
+
+    Raises
+    ------
+    StudyError : they are of another run, or an id now names another scan; or they are damaged.
+    """
+    now, kept = dict(zip(ids, scans, strict=True)), []
+    for row in _earlier(run, out):
+        if row["id"] not in now:
+            kept.append(row)
+        elif _places(run, row["scan"]) != _places(run, now[row["id"]]):
             raise StudyError(
                 f"--out {out} holds the prediction of {row['scan']} as '{row['id']}', which is also the name of "
-                f"{scans[ids.index(row['id'])]}. Choose another --out, or give both scans to one command."
+                f"{now[row['id']]}. Choose another --out, or give both scans to one command."
             )
-    return [row for row in earlier if row["id"] not in ids]
+    return kept
+
+
+def _places(run: Run, spec: str) -> list[Path]:
+    return [file.resolve() for file in files_of(run, spec)]
 
 
 def _earlier(run: Run, out: Path) -> list[dict[str, Any]]:

@@ -7,7 +7,6 @@ fold has three sides of its own: train, validation (epochs), and the inner test,
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -42,7 +41,7 @@ from voxtempo.planning import plan_study
 from voxtempo.prepare import PreparedCase
 from voxtempo.workflow.continuing import continued
 from voxtempo.workflow.harmonising import harmonise, lens_in
-from voxtempo.workflow.records import write_json, write_text
+from voxtempo.workflow.records import digest, write_json, write_text
 from voxtempo.workflow.setup import Setup
 from voxtempo.workflow.voice import Voice
 
@@ -108,7 +107,7 @@ def read_choice(out: Path, asked: Study) -> dict[str, Any] | None:
     try:
         record = dict(json.loads(path.read_text(encoding="utf-8")))
         made_for = record.get("asked")
-        return {**record, "chosen": dict(record["chosen"])} if made_for in (None, _key(dump_study(asked))) else None
+        return {**record, "chosen": dict(record["chosen"])} if made_for in (None, digest(dump_study(asked))) else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} is damaged: {error}. Delete it, and the values are chosen again.") from None
 
@@ -156,7 +155,7 @@ def choose_values(
     for number, (values, own) in enumerate(zip(tried, setups, strict=True)):
         scores.append([])
         for inner in folds:
-            place = out / TRIALS / _key(_alone(own.study), metric, inner.train, inner.validation, inner.test)
+            place = out / TRIALS / digest([_alone(own.study), metric, inner.train, inner.validation, inner.test])
             voice.say(f"tune: {_told(values)} ({number + 1} of {len(tried)}), inner {inner.name} of {len(folds)}")
             scores[-1].append(_score(own, inner, prepared, place, metric, voice))
     judged = comparable(scores, metric)
@@ -170,7 +169,7 @@ def choose_values(
     voice.say(f"tune: {_told(tried[best])} chosen by {metric} {rows[best]['mean']:.4g} over {counted} inner folds")
     record = {
         "fold": fold.index, "metric": metric, "inner_folds": len(folds), "tried": rows, "chosen": tried[best],
-        "asked": _key(dump_study(asked)),
+        "asked": digest(dump_study(asked)),
     }  # fmt: skip
     write_json(out / TUNING, record)
     shutil.rmtree(out / TRIALS, ignore_errors=True)
@@ -179,11 +178,6 @@ def choose_values(
 def _alone(study: Study) -> str:
     """Return a candidate's study, whatever else was tried."""
     return dump_study(study.model_copy(update={"tune": None}))
-
-
-def _key(*parts: Any) -> str:
-    """Return a name that is the same for the same parts only."""
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def _base(setup: Setup, asked: Study) -> Study:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from voxtempo.cohort.regions import written_labels
 from voxtempo.inference.postprocess.operation import FOREGROUND, Labels, Mask, Operation, box_of, operation
 from voxtempo.learning.tasks import SegmentTask
 
@@ -39,7 +38,7 @@ class FillHoles(Operation):
             return labels
         filled = labels.copy()
         if self.of in task.regions:
-            filled[box][holes] = dict(zip(task.regions, written_labels(task.regions), strict=True))[self.of]
+            filled[box][holes] = task.written[self.of]
         elif self.of in task.structures:
             filled[box][holes] = task.structures[self.of][0]
         else:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from voxtempo.cohort.regions import written_labels
 from voxtempo.learning.tasks import SegmentTask, among
 from voxtempo.registry import Registry
 
@@ -66,8 +65,7 @@ class Operation:
         around = {name: labels for name, labels in task.regions.items() if own and own < set(labels)}
         if not around:
             return 0
-        nearest = min(around, key=lambda name: len(around[name]))
-        return dict(zip(task.regions, written_labels(task.regions), strict=True))[nearest]
+        return task.written[min(around, key=lambda name: len(around[name]))]
 
 
 operations: Registry[type[Operation]] = Registry("operation on label maps", "voxtempo.inference.postprocess")

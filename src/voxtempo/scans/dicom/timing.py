@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from voxtempo.errors import ScanError
 from voxtempo.scans.dicom.frame import Frame
@@ -71,10 +72,9 @@ def repetition_time(volumes: Sequence[Frame]) -> float | None:
 
 def _pauses(moments: Sequence[float | None], clock_step: float) -> bool:
     """Return whether volumes follow each other evenly but for gaps of whole steps, where some are missing."""
-    known = [moment for moment in moments if moment is not None]
-    if len(known) != len(moments) or len(known) < 4:
+    steps = _steps(moments)
+    if steps is None or steps.size < 3:
         return False
-    steps = np.diff(known)
     usual = float(np.median(steps))
     if usual <= clock_step:
         return False
@@ -84,12 +84,17 @@ def _pauses(moments: Sequence[float | None], clock_step: float) -> bool:
     )
 
 
+def _steps(moments: Sequence[float | None]) -> NDArray[np.float64] | None:
+    """Return the distances from each moment to the next; None if one is unknown."""
+    known = [moment for moment in moments if moment is not None]
+    return np.diff(np.array(known, np.float64)) if len(known) == len(moments) else None
+
+
 def _regular_step(moments: Sequence[float | None], clock_step: float) -> float | None:
     """Return the mean distance of moments that are evenly spaced as far as their clock can tell, else None."""
-    known = [moment for moment in moments if moment is not None]
-    if len(known) != len(moments):
+    steps = _steps(moments)
+    if steps is None:
         return None
-    steps = np.diff(known)
     mean = float(steps.mean())
     if mean <= 0 or np.abs(steps - mean).max() > REGULARITY * mean + clock_step:
         return None
