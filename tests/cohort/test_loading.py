@@ -175,3 +175,9 @@ def test_a_bare_value_is_not_lost_by_setting_another_option(study_file: Path, se
     whole = load_study(study_file, ["prepare=[orient, normalise]", setting])
     assert whole.prepare is not None
     assert whole.prepare[1].options == yaml.safe_load("{" + setting.split(".")[2].replace("=", ": ") + "}")
+
+
+def test_another_loss_may_be_named_with_its_options(study_file: Path):
+    study = load_study(study_file, ["train.loss=focal", "train.loss.cross_entropy.label_smoothing=0.1"])
+    assert study.train.loss is not None
+    assert (study.train.loss.name, study.train.loss.options) == ("cross_entropy", {"label_smoothing": 0.1})

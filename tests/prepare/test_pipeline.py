@@ -434,6 +434,14 @@ def test_outliers_do_not_coarsen_the_rest(spike, kept):
     assert fitting_storage(Scan(values, Geometry.from_spacing((20, 20, 20)))) == kept
 
 
+@pytest.mark.parametrize("largest", [1.0, 5e4])
+def test_what_half_precision_holds_is_stored_so_however_it_is_spread(largest):
+    """A mask as float32, and an image whose outlier float16 still reaches."""
+    values = np.ones((1, 20, 20, 20, 1), np.float32)
+    values[0, :3], values[0, 5, 5, 5, 0] = 0.0, largest
+    assert fitting_storage(Scan(values, Geometry.from_spacing((20, 20, 20)))) is None
+
+
 def test_a_label_map_gets_the_shape_of_its_image_where_headers_round_differently(tmp_path):
     """Thirty-three slices of 3 mm make 49.5 of 2 mm."""
     geometry = Geometry.from_spacing((8, 8, 33), (1.0, 1.0, 3.0))

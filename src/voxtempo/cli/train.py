@@ -44,7 +44,6 @@ def run(args: argparse.Namespace) -> int:
     from voxtempo.workflow.records import COMMAND
     from voxtempo.workflow.voice import Voice
 
-    COMMAND.set(args.command)
     study = load_study(args.study, overrides(args))
     fold = args.fold
     if fold is not None and fold != "all":
@@ -52,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
             raise StudyError(f"--fold is '{fold}'; give a number from 0, or 'all'.")
         fold = int(fold)
     out = args.out or Path("runs") / study.name
-    console = Console()
+    console, said = Console(), COMMAND.set(args.command)
     try:
         finished = train_study(
             study,
@@ -67,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
         console.say(f"stopped, everything is saved in {out}. The same command continues there.")
         return 130
     finally:
+        COMMAND.reset(said)
         console.close()
     for line in metric_lines(finished.metrics):
         print(line)

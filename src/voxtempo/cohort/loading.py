@@ -173,7 +173,7 @@ def _put(node: Any, parts: Sequence[str], value: Any, setting: str) -> Any:
 def _refuse_short_form(node: Any, parts: Sequence[str], value: Any, setting: str) -> None:
     """Refuse to give one option to a step whose main option is a bare value: that value would be lost."""
     key = setting.partition("=")[0].strip()
-    if node is None or node == parts[0] or not key.startswith(OPTIONS):
+    if node is None or node == parts[0] or len(parts) > 1 or not key.startswith(OPTIONS):
         return
     step, bare = key.rsplit(".", 1)[0], yaml.safe_dump(node, default_flow_style=True).removesuffix("...\n").strip()
     raise StudyError(

@@ -19,6 +19,7 @@ from voxtempo.errors import CohortError
 from voxtempo.prepare.step import Decision, Step
 from voxtempo.scans import CachedScan, Geometry, Scan, open_cache, write_cache
 from voxtempo.scans.atomic import atomic_file
+from voxtempo.scans.storage import in_half_precision
 
 FORMAT = 1  # of the folder and of the arrays in it; other formats are redone
 RECORD = "case.json"
@@ -200,9 +201,12 @@ def fitting_storage(scan: Scan) -> str | None:
 
 
 def _coarse_steps(scan: Scan) -> bool:
-    """Return whether 65,536 even steps from the lowest to the highest voxel are coarse for most of them."""
+    """Return whether a volume is stored in 65,536 even steps, and these are coarse for most of its voxels."""
     values = scan.data.reshape(-1)
-    step = (float(values.max()) - float(values.min())) / 65535
+    low, high = float(values.min()), float(values.max())
+    if in_half_precision(low, high):
+        return False
+    step = (high - low) / 65535
     sample = values[:: max(1, values.size // SAMPLE)]
     sample = sample[sample != 0]  # air that was cut out
     spread = float(np.subtract(*np.percentile(sample, [75, 25]))) if sample.size else 0.0

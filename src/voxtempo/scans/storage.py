@@ -122,10 +122,19 @@ def _chosen(dtype: np.dtype[Any], kind: Kind, extent: Extent, where: str) -> Enc
         return Encoding(dtype.newbyteorder("="))
     if not extent.finite:
         return Encoding(np.dtype(np.float32))
-    largest = max(-extent.low, extent.high)
-    if largest == 0 or HALF_LOWEST <= largest < HALF_HIGHEST:
+    if in_half_precision(extent.low, extent.high):
         return Encoding(np.dtype(np.float16))
     return _scaled(np.dtype(np.int16), extent)
+
+
+def in_half_precision(low: float, high: float) -> bool:
+    """Return whether values from ``low`` to ``high`` keep three digits as float16.
+
+    >>> in_half_precision(-3.0, 5.0), in_half_precision(0.0, 1e5), in_half_precision(0.0, 1e-4)
+    (True, False, False)
+    """
+    largest = max(-low, high)
+    return largest == 0 or HALF_LOWEST <= largest < HALF_HIGHEST
 
 
 def _scaled(dtype: np.dtype[Any], extent: Extent) -> Encoding:

@@ -96,9 +96,9 @@ def _external(run: Run, on: Study, cache: Path | None, workers: int, voice: Voic
     study = _as_the_run(run, on)
     setup = set_up(study, workers, voice, leakage=False, folds=False)
     out = run.folder / f"external-{on.name}"
-    _refuse_other_cohort(run, on.name, setup.cohort, out)
     trained = _trained_on(run, voice)
     refuse_seen(trained, setup.cohort, workers)
+    _refuse_other_cohort(run, on.name, setup.cohort, out)
     _refuse_other_answers(run, setup.cohort)
     prepared = prepare(setup, cache, workers, lambda done, total: voice.bar("prepare", done, total, ""))
     _refuse_other_times(run, prepared)

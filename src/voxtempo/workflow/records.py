@@ -200,9 +200,10 @@ def peak_memory_mb() -> float | None:
 
     On Linux not by ``getrusage``, whose maximum begins with that of the process that started this one.
     """
-    with suppress(OSError, ValueError, IndexError):
-        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-        return round(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 2**10, 1)
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return round(int(line.split()[1]) / 2**10, 1)
     try:
         import resource
     except ImportError:
