@@ -6,7 +6,7 @@ they take it for. The functions that compute them are in ``assess``.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -158,6 +158,12 @@ METRICS = {
     "nrmse": _size("Normalised root mean squared error", "over the root mean square of the truth"),
 }  # fmt: skip
 """Name -> metric, in the order in which a reader meets them: ``tasks`` says which of them lead a task's tables."""
+
+RULERS: Mapping[str, tuple[str, ...]] = {
+    "tolerance": ("surface_dice",),
+    "lesion_overlap": ("lesion_sensitivity", "lesion_precision", "lesion_f1", "false_lesions"),
+}
+"""Keys of ``evaluate`` that say how label maps are compared with truths -> the metrics that hang on them."""
 
 TASKS = ("classify", "regress", "segment")
 MEAN = "mean"

@@ -32,7 +32,12 @@ class TrainedRun(Run):
 
         A run that harmonises must know the ``site`` of the scan, and the ``values`` of its covariates by column.
         ``uncertainty`` gives maps of it too (segment).
+
+        Raises
+        ------
+        RunError : the run was trained, but not judged, so that some of what belongs to its answers is yet to be decided.
         """
+        self.refuse_unfinished()
         about = About(case_id, site, {name: str(value) for name, value in (values or {}).items()})
         read = scan if isinstance(scan, Scan) else read_scan(scan, series=series)
         return predict_scan(self, read, case_id, about=about, uncertainty=uncertainty)

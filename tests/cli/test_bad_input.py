@@ -5,6 +5,7 @@ Cohorts are made once a module and never changed by a test; a test that damages 
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import shlex
@@ -18,7 +19,9 @@ import pytest
 from cohorts import blinks, disks, spheres
 from PIL import Image
 
+from voxtempo import open_run
 from voxtempo.cli.main import main
+from voxtempo.errors import RunError
 
 Say = Callable[..., str]
 Maker = Callable[..., Path]
@@ -615,6 +618,40 @@ def test_predictions_of_another_run_are_kept(runs: dict[str, Path], scans: dict[
     assert (tmp_path / "predictions.csv").read_bytes() == before
 
 
+def test_earlier_predictions_are_known_from_wherever_they_are_asked_for(
+    runs: dict[str, Path], scans: dict[str, Path], tmp_path: Path, tells: Say, monkeypatch: pytest.MonkeyPatch
+):
+    run, out = runs["disks"], tmp_path / "o"
+    suffix = "".join(scans["disks"].suffixes)
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        shutil.copy(scans["disks"], tmp_path / name / f"t1{suffix}")
+    monkeypatch.chdir(tmp_path / "a")
+    tells(0, "predict", run, f"t1{suffix}", "--out", out)
+    monkeypatch.chdir(tmp_path / "b")
+    before = (out / "predictions.csv").read_bytes()
+    said = tells(2, "predict", run, f"t1{suffix}", "--out", out)
+    assert "as 't1', which is also the name of" in said
+    assert (out / "predictions.csv").read_bytes() == before
+    monkeypatch.chdir(tmp_path)
+    tells(0, "predict", run, f"a/t1{suffix}", "--out", out)  # the same scan, named from elsewhere
+    tells(0, "predict", run, f"a/t1{suffix}", f"b/t1{suffix}", "--out", out)
+    rows = list(csv.DictReader((out / "predictions.csv").open(encoding="utf-8")))
+    assert [row["id"] for row in rows] == ["a_t1", "b_t1"], "no scan is listed twice"
+    assert "files" not in rows[0]
+
+
+def test_a_run_that_was_trained_anew_is_another_run(
+    runs: dict[str, Path], scans: dict[str, Path], tmp_path: Path, tells: Say
+):
+    shutil.copytree(runs["disks"], tmp_path / "run")
+    tells(0, "predict", tmp_path / "run", scans["disks"], "--out", tmp_path / "o")
+    summary = json.loads((tmp_path / "o" / "predictions.json").read_text(encoding="utf-8"))
+    (tmp_path / "o" / "predictions.json").write_text(json.dumps({**summary, "weights_sha256": "0"}), encoding="utf-8")
+    said = tells(2, "predict", tmp_path / "run", scans["disks"], "--out", tmp_path / "o")
+    assert "holds predictions of another run" in said
+
+
 def test_a_run_that_was_killed_before_it_was_judged_predicts_nothing(
     runs: dict[str, Path], scans: dict[str, Path], tmp_path: Path, tells: Say
 ):
@@ -623,6 +660,8 @@ def test_a_run_that_was_killed_before_it_was_judged_predicts_nothing(
     said = tells(2, "predict", tmp_path / "run", scans["disks"], "--out", tmp_path / "o")
     assert "its network is trained, but not judged" in said
     assert not (tmp_path / "o").exists()
+    with pytest.raises(RunError, match="trained, but not judged"):
+        open_run(tmp_path / "run").predict(scans["disks"])
 
 
 def test_the_command_is_remembered_as_a_shell_takes_it(runs: dict[str, Path]):

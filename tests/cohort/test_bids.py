@@ -180,3 +180,15 @@ def test_what_a_name_says_stands_over_tables(dataset: Path):
         ("1", "1", "7", "30"), ("1", "2", "7", "30"), ("2", "1", "9", "30"), ("2", "2", "9", "30"),
     }  # fmt: skip
     assert len({row.values["id"] for row in table.rows}) == 8
+
+
+def test_what_a_name_does_not_say_is_left_to_the_tables(dataset: Path):
+    root = dataset / "flat"
+    for subject in ("01", "02"):
+        folder = root / f"sub-{subject}" / "func"
+        folder.mkdir(parents=True)
+        source = next((dataset / "data").rglob("*_bold.nii.gz"))
+        (folder / f"sub-{subject}_task-rest_bold.nii.gz").write_bytes(source.read_bytes())
+    (root / "participants.tsv").write_text("participant_id\tsession\nsub-01\t2\nsub-02\t3\n", encoding="utf-8")
+    table = read_bids(root, {"bold": {"suffix": "bold"}})
+    assert [row.values["session"] for row in table.rows] == ["2", "3"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from voxtempo.cohort import dump_study, load_study, study_schema
+from voxtempo.cohort import dump_study, load_study, study_schema, with_values
 from voxtempo.errors import StudyError
 
 
@@ -170,7 +170,7 @@ def test_schema_allows_the_short_forms():
 @pytest.mark.parametrize("setting", ["prepare.normalise.within=foreground", "prepare.normalise.method=robust"])
 def test_a_bare_value_is_not_lost_by_setting_another_option(study_file: Path, setting: str):
     bare = "prepare=[{orient: RAS}, {normalise: minmax}]"
-    with pytest.raises(StudyError, match=r"gives 'prepare\.normalise' the bare value minmax, which would be lost"):
+    with pytest.raises(StudyError, match=r"gives 'prepare\.normalise' the bare value minmax, which could be lost"):
         load_study(study_file, [bare, setting])
     whole = load_study(study_file, ["prepare=[orient, normalise]", setting])
     assert whole.prepare is not None
@@ -181,3 +181,10 @@ def test_another_loss_may_be_named_with_its_options(study_file: Path):
     study = load_study(study_file, ["train.loss=focal", "train.loss.cross_entropy.label_smoothing=0.1"])
     assert study.train.loss is not None
     assert (study.train.loss.name, study.train.loss.options) == ("cross_entropy", {"label_smoothing": 0.1})
+
+
+def test_another_loss_may_be_named_alone(study_file: Path):
+    study = load_study(study_file, ["train.loss=focal", "train.loss.name=dice"])
+    assert study.train.loss is not None
+    assert (study.train.loss.name, study.train.loss.options) == ("dice", None)
+    assert with_values(study, {"train.loss.name": "dice_ce"}).train.loss == type(study.train.loss)(name="dice_ce")

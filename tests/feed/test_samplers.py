@@ -86,6 +86,20 @@ def test_patches_cover_every_voxel_with_at_least_the_asked_overlap(length, patch
     assert starts == sorted(set(starts))
 
 
+@pytest.mark.parametrize("most", [7, 100, 100_000])
+def test_places_of_a_label_are_taken_evenly_and_few_are_kept(most: int):
+    rng = np.random.default_rng(0)
+    mask = rng.choice([0, 1, 4], (1, 13, 11, 9, 1), p=[0.5, 0.3, 0.2]).astype(np.uint8)
+    case = FeedCase("c", numbered(1, 13, 11, 9, 1), (1, 1, 1), mask=LabelMap(mask))
+    found = PatchSampler((4, 4, 4), foreground=1.0)._labelled(case, most)
+    for value, places in zip((1, 4), found, strict=True):
+        every = np.argwhere(mask[0, ..., 0] == value)
+        step = -(-len(every) // most)
+        np.testing.assert_array_equal(places, every[::step])
+        assert len(places) <= most
+        assert places.base is None, "a view would keep all places alive"
+
+
 def test_foreground_patches_hold_the_label_and_every_label_comes_equally_often():
     mask = np.zeros((1, 40, 40, 40, 1), dtype=np.uint8)
     mask[0, 2:4, 2:4, 2:4] = 1  # 8 voxels

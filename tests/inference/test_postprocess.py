@@ -25,6 +25,7 @@ from voxtempo.inference.postprocess import (
     thresholds_of,
 )
 from voxtempo.inference.postprocess.choose import ENOUGH
+from voxtempo.inference.postprocess.doubt import THRESHOLDS, find_doubt
 from voxtempo.inference.postprocess.fill_holes import FillHoles
 from voxtempo.inference.postprocess.largest_component import LargestComponent
 from voxtempo.inference.postprocess.remove_small import RemoveSmall
@@ -282,3 +283,81 @@ def test_cropping_a_pair_changes_no_answer():
         for each in (LargestComponent(), RemoveSmall("a", 40.0), FillHoles("a")):
             whole, part = (each.apply(p.predicted, PLAIN, p.spacing) for p in (pair, small))
             assert np.count_nonzero(whole == 1) == np.count_nonzero(part == 1)
+
+
+def chances_of(rng: np.random.Generator, task: SegmentTask, shape=(6, 5, 4)) -> np.ndarray:
+    logits = rng.normal(0, 3, (*shape, task.head.outputs))
+    chances = 1 / (1 + np.exp(-logits)) if task.regions else np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    return chances.astype(np.float32)
+
+
+@pytest.mark.parametrize("task", [PLAIN, NESTED], ids=["labels", "regions"])
+@given(seed=st.integers(0, 10_000), data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_the_voxels_in_doubt_are_all_that_thresholds_can_change(task, seed, data):
+    chances = chances_of(np.random.default_rng(seed), task)
+    limits = {name: data.draw(st.sampled_from((0.5, *THRESHOLDS))) for name in task.averaged}
+    before = task.values[task.judged(chances)].astype(np.uint8)
+    doubt = find_doubt(chances, task)
+    assert np.array_equal(doubt.relabelled(before, task, limits), task.values[task.judged(chances, limits)])
+    assert len(doubt.places) < before.size, "what is certain is not kept"
+
+
+def timid(seed: int, subjects: int, *, timid: float = 1.0) -> list[Pair]:
+    """Return balls of which the network believes only the middle; at the rim, for a share of the subjects, it says 0.35."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for subject in range(subjects):
+        centre = rng.uniform(8, 11, 3)
+        truth = np.where(ball((24, 20, 20), centre, 6), 1, 0).astype(np.uint8)
+        chance = np.where(truth == 1, np.where(rng.random() < timid, 0.35, 0.9), 0.05)
+        chance[ball((24, 20, 20), centre, 5)] = 0.95
+        chances = np.stack([1 - chance, chance, np.zeros_like(chance)], axis=-1).astype(np.float32)
+        chances /= chances.sum(-1, keepdims=True)
+        said = PLAIN.values[PLAIN.judged(chances)].astype(np.uint8)
+        made.append(Pair(said, truth, UNIT, f"p{subject}", find_doubt(chances, PLAIN)).cropped())
+    return made
+
+
+def test_a_threshold_that_helps_is_chosen_and_the_others_are_recorded():
+    some = timid(0, 8)
+    chosen, record = choose_operations(some, PLAIN)
+    (kept,) = chosen
+    assert kept == Threshold("a", 0.3), "the highest of those that hold the rim comes nearest to 0.5"
+    tried = [each for each in record["tried"] if "threshold" in each["operation"]]
+    assert len(tried) == 2 * len(THRESHOLDS)
+    assert sum(each["kept"] for each in tried) == 1
+    for pair in timid(1, 5):
+        assert pair.doubt is not None
+        found = pair.doubt.relabelled(pair.predicted, PLAIN, thresholds_of(chosen, PLAIN))
+        assert np.array_equal(found, pair.truth)
+
+
+def test_a_threshold_that_helps_two_of_eight_is_left_out():
+    some = timid(0, 6, timid=0.0) + [
+        Pair(p.predicted, p.truth, UNIT, f"q{p.group}", p.doubt) for p in timid(1, 2, timid=1.0)
+    ]
+    chosen, record = choose_operations(some, PLAIN)
+    assert chosen == ()
+    assert max(each["gain"] for each in record["tried"]) > 0.001
+
+
+def test_what_people_draw_in_several_parts_is_not_cut_down_to_one():
+    some = pairs(0, 8, 0.8)
+    assert LargestComponent() in choose_operations(some, PLAIN)[0]
+    two = np.zeros((24, 20, 20), np.uint8)
+    two[2:9, 2:9, 2:9], two[15:19, 15:19, 15:19] = 1, 1
+    chosen, record = choose_operations(some, PLAIN, [(two, UNIT)])
+    tried = [each["operation"] for each in record["tried"]]
+    assert not any("largest_component" in each and each["largest_component"]["of"] != "b" for each in tried)
+    assert {"remove_small": {"of": "a", "volume": 32.0}} in tried, "half of the smallest part that was drawn"
+    assert all(each.apply(two, PLAIN, UNIT)[16, 16, 16] == 1 for each in chosen)
+
+
+def test_a_few_stray_voxels_of_a_rater_are_no_second_part():
+    stray = np.zeros((24, 20, 20), np.uint8)
+    stray[2:9, 2:9, 2:9], stray[15, 15, 15] = 1, 1
+    record = choose_operations(pairs(0, 8, 0.8), PLAIN, [(stray, UNIT)])[1]
+    tried = [next(iter(each["operation"].items())) for each in record["tried"]]
+    assert ("largest_component", {"of": "foreground"}) in tried
+    assert not any(name == "remove_small" and options["of"] == "a" for name, options in tried)

@@ -132,6 +132,27 @@ def test_events_too_short_for_a_window_are_refused_or_left_out(rule):
     assert [(p.severity, p.where) for p in problems] == [("warning", "cohort.missing")]
 
 
+def test_events_at_one_moment_are_refused_unless_but_one_is_left():
+    cue = (Event(4.0, 2.0, "b"), Event(4.0, 12.0, "a"), Event(20.0, 12.0, "a"))
+    cohort = cohort_of(({},), events=cue)
+    skipping = study({"length": 4, "labels": "pure"}, events=True, missing="skip")
+    assert told(skipping, cohort, headers(cohort, (2.0,))) == []
+    ((_, where, message), _) = told(
+        study({"length": 4, "labels": "pure"}, events=True), cohort, headers(cohort, (2.0,))
+    )
+    assert (where, "one moment has several events, the first c0@4s" in message) == ("c0", True)
+
+
+def test_an_event_that_is_listed_twice_is_told_as_that():
+    cohort = cohort_of(({},), events=(EVENTS[0], EVENTS[0], EVENTS[2]))
+    (severity, where, message), *_ = told(
+        study({"length": 4, "labels": "pure"}, events=True), cohort, headers(cohort, (2.0,))
+    )
+    assert (severity, where, message) == (
+        "error", "c0", "one event is listed more than once, the first c0@4s. List each once.",
+    )  # fmt: skip
+
+
 def test_rest_too_short_for_a_window_is_left_out_without_being_asked():
     rest = (*EVENTS[:1], Event(16.0, 2.0, "b"), Event(20.0, 12.0, "a"))
     cohort = cohort_of(events=rest)

@@ -77,6 +77,32 @@ def test_gives_float32_logits_of_the_right_shape(name: str, task: str) -> None:
         assert model.output.dtype == "float32"
 
 
+SUPERVISED = [name for name in networks if "deep_supervision" in [option.name for option in networks[name].options]]
+
+
+def test_every_family_of_segmentation_networks_can_be_supervised_deeply() -> None:
+    assert {name[:-2] for name in SUPERVISED} == {*LIGHTER, "unet"}
+
+
+@pytest.mark.parametrize("name", SUPERVISED)
+def test_deep_supervision_adds_answers_in_training_and_changes_none_of_the_others(name: str) -> None:
+    shape = SHAPES[networks[name].input]
+    options = {**LIGHT.get(name, {}), "deep_supervision": True}
+    if name.startswith("deepmedic"):
+        options["factors"] = (3,)
+    taught = build(name, "segment", options=options, supervised=True, seed=3)
+    assert len(taught.outputs) > 1
+    for extra in taught.outputs[1:]:
+        assert extra.shape[-1] == 3, "logits of every label"
+        assert extra.dtype == "float32"
+        assert all(n <= whole for n, whole in zip(extra.shape[1:-1], shape[:-1], strict=True))
+    alone = build(name, "segment", options=options, seed=3)
+    assert [output.shape for output in alone.outputs] == [taught.outputs[0].shape]
+    x = samples(name, 2)
+    first = np.asarray(taught(x, training=False)[0])
+    np.testing.assert_allclose(np.asarray(alone(x, training=False)), first, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", networks)
 def test_card_is_complete(name: str) -> None:
     card = networks[name]

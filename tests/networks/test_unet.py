@@ -50,8 +50,17 @@ def test_a_decoder_may_have_its_own_number_of_convolutions() -> None:
     none, one, two = (count({**options, "decoder_convolutions": n}) for n in (0, 1, None))
     assert one - none == 27 * (36 + 16) + 2 * (6 + 4)
     assert two - one == one - none
-    asymmetric = build_network("unet3d", SHAPE, Segment(2), {**options, "decoder_convolutions": 0, "depth": 3})
-    assert asymmetric.output.shape[1:] == (16, 12, 6, 2)
+    summed = build_network("unet3d", SHAPE, Segment(2), {**options, "decoder_convolutions": 0, "depth": 3})
+    assert summed.output.shape[1:] == (16, 12, 6, 2)
+
+
+def test_the_asymmetric_form_has_more_units_in_the_encoder_than_in_the_decoder() -> None:
+    options = {"widths": [4, 6, 8], "units": [1, 3, 3], "upsampling": "linear", "deep_supervision": False}
+    asymmetric = build_network("unet3d", SHAPE, Segment(2), options)
+    kernels = [w.shape for w in asymmetric.weights if tuple(w.shape[:3]) == (3, 3, 3)]
+    encoder = [(1, 4), (4, 4), *[(4, 6), *[(6, 6)] * 5], *[(6, 8), *[(8, 8)] * 5]]
+    decoder = [(12, 6), (6, 6), (8, 4), (4, 4)]  # what is joined is concatenated
+    assert [tuple(shape[3:]) for shape in kernels] == encoder + decoder
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from voxtempo.errors import StudyError
 from voxtempo.networks import build_network, head_for, networks
 from voxtempo.networks.keras_seam import keras
 from voxtempo.planning.estimate import memory_mb
-from voxtempo.planning.network_cost import COSTS, COUNTED, network_cost
+from voxtempo.planning.network_cost import COSTS, COUNTED, network_cost, refuse_options
 
 THICK = {"kernels": [[3, 3, 1], [3, 3, 3], [3, 3, 3]], "strides": [[2, 2, 1], [2, 2, 2]], "width": 8}
 ENCODER = {"widths": [8, 12, 16], "units": [1, 3, 2], "decoder": "plain", "decoder_convolutions": 1}
@@ -103,6 +104,13 @@ def test_options_that_do_not_fit_are_left_to_the_network() -> None:
     assert network_cost("unet3d", {"colour": 3}, shape, 1, 2) == network_cost("unet3d", {}, shape, 1, 2)
     assert network_cost("unet3d", {"width": "wide"}, shape, 1, 2) == network_cost("unet3d", {}, shape, 1, 2)
     assert network_cost("mednext3d", {"depth": 9}, shape, 1, 2) == network_cost("mednext3d", {}, shape, 1, 2)
+
+
+@pytest.mark.parametrize("options", [{"depth": 3.0}, {"depth": "3"}, {"width": "16"}, {"kernels": 3}])
+def test_options_of_other_types_are_left_to_the_network(options: dict) -> None:
+    refuse_options("unet3d", options, (24, 20, 16), 1, 2, decoded=True)
+    with pytest.raises(StudyError, match="does not fit"):
+        refuse_options("unet3d", {"depth": 9}, (24, 20, 16), 1, 2, decoded=True)
 
 
 def test_a_slice_costs_the_same_whatever_axis_it_lies_across() -> None:

@@ -95,6 +95,21 @@ def test_no_spread_among_many_equal_voxels_is_an_error_with_a_way_out():
         normalised(data, method="robust")
 
 
+@pytest.mark.parametrize("options", [{"method": "robust"}, {"method": "robust", "clip": [1, 99]}])
+def test_a_stripped_head_is_not_told_to_cut_off_outliers(options):
+    data = np.zeros((1, 20, 20, 20, 1), np.float32)
+    data[0, 5:13, 5:16, 5:15, 0] = np.random.default_rng(0).normal(500, 50, (8, 11, 10))
+    with pytest.raises(ScanError, match=r"finds no spread.*within: mask"):
+        normalised(data, **options)
+
+
+def test_one_far_voxel_is_told_apart_from_many_equal_ones():
+    data = np.random.default_rng(0).normal(0, 1, (1, 20, 20, 20, 1)).astype(np.float32)
+    data[0, 3, 3, 3] = 1e12
+    with pytest.raises(ScanError, match=r"a few voxels of .* reach from .* Cut them off with 'clip: \[1, 99\]'"):
+        normalised(data, method="robust")
+
+
 @settings(max_examples=25, deadline=None)
 @given(volumes=st.integers(3, 30), level=st.floats(-1e4, 1e4), seed=st.integers(0, 100))
 def test_over_time_every_voxel_has_mean_0_and_deviation_1(volumes, level, seed):

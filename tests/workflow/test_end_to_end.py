@@ -153,14 +153,19 @@ def test_an_external_cohort_is_judged_whole_and_one_that_was_trained_on_is_refus
             (folder / "other" / part / f"s{i}.nii.gz").rename(folder / "other" / part / f"e{i}.nii.gz")
     text = (folder / "other" / "cohort.csv").read_text(encoding="utf-8").replace("s", "e").replace("eubject", "subject")
     (folder / "other" / "cohort.csv").write_text(text, encoding="utf-8")
+    voxtempo("evaluate", folder / "run", "--on", other, cache=folder / "cache")
+    metrics = json.loads((folder / "run" / "external-spheres" / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["drop"]["surface_dice"]["mean"]["value"] is not None
     asked = yaml.safe_load(other.read_text(encoding="utf-8"))
     asked["evaluate"]["tolerance"] = 50
     other.write_text(yaml.safe_dump(asked), encoding="utf-8")
-    voxtempo("evaluate", folder / "run", "--on", other, cache=folder / "cache")
+    moved = (folder / "other").rename(folder / "moved") / other.name  # the same cases, wherever they lie
+    voxtempo("evaluate", folder / "run", "--on", moved, cache=folder / "cache")
     metrics = json.loads((folder / "run" / "external-spheres" / "metrics.json").read_text(encoding="utf-8"))
     assert undocumented(metrics, NAMES) == set()
     assert metrics["test"]["dice"]["mean"]["n"] == 3
     assert metrics["test"]["surface_dice"]["mean"]["value"] == 1.0, "judged as the other study says"
+    assert "surface_dice" not in metrics["drop"], "two tolerances are two rulers"
     drop = metrics["drop"]["dice"]["mean"]["value"]
     assert drop == pytest.approx(
         metrics["internal"]["dice"]["mean"]["value"] - metrics["test"]["dice"]["mean"]["value"]

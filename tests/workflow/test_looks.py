@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from cohorts import disks
 
-from voxtempo.cohort import Case, Cohort, cache_root, load_study
+from voxtempo.cohort import Case, Cohort, Event, cache_root, load_study
 from voxtempo.errors import LeakageError, StudyError
 from voxtempo.workflow import evaluate_run, train_study
 from voxtempo.workflow.evaluate import _refuse_other_cohort
 from voxtempo.workflow.looks import looks_in, looks_in_words, record_look
-from voxtempo.workflow.records import write_json
+from voxtempo.workflow.records import write_csv, write_json
 from voxtempo.workflow.voice import Voice
 
 
@@ -45,18 +45,22 @@ def test_looks_are_counted_by_run_and_by_test_set(tmp_path: Path):
     assert "too good" not in looks_in_words(1, 1)
 
 
-def test_another_cohort_under_the_same_name_is_refused(tmp_path: Path):
-    run = SimpleNamespace(folder=tmp_path)
+def test_other_cases_under_the_same_name_are_refused(tmp_path: Path):
     first = Cohort(tuple(Case(name, name, {"mr": Path(f"/a/{name}.png")}) for name in "ab"))
+    moved = Cohort(tuple(Case(name, name, {"mr": Path(f"/b/{name}.png")}) for name in "ab"))
     second = Cohort(tuple(Case(name, name, {"mr": Path(f"/b/{name}.png")}) for name in "cd"))
+    events = Cohort(tuple(replace(case, events=(Event(2.0, 1.0, "x"),)) for case in first))
     out = tmp_path / "external-x"
-    _refuse_other_cohort(run, "x", first, out)
-    write_json(out / "metrics.json", {"test": {}})
-    record_look(tmp_path, "evaluate --on x", first, ("a", "b"), out / "metrics.json")
-    _refuse_other_cohort(run, "x", first, out)
-    _refuse_other_cohort(run, "y", second, tmp_path / "external-y")
-    with pytest.raises(StudyError, match=r"another cohort \(2 cases\) whose study is called 'x' too"):
-        _refuse_other_cohort(run, "x", second, out)
+    _refuse_other_cohort("x", first, out)
+    write_csv(out / "predictions.csv", [{"id": name} for name in "ab"])
+    for same in (first, moved):
+        _refuse_other_cohort("x", same, out)
+    _refuse_other_cohort("y", second, tmp_path / "external-y")
+    for other in (second, events):
+        with pytest.raises(StudyError, match=r"said of other cases \(a, b\), whose study is called 'x' too"):
+            _refuse_other_cohort("x", other, out)
+    write_csv(out / "predictions.csv", [{"id": f"{name}@2s"} for name in "ab"])
+    _refuse_other_cohort("x", events, out)
 
 
 def test_folds_of_one_run_are_one_run(tmp_path: Path):

@@ -128,7 +128,7 @@ def test_auto_chooses_on_validation_cases_once(nested, tmp_path):
     record = json.loads((tmp_path / "run" / "postprocess.json").read_text(encoding="utf-8"))
     validation = [row for row in rows_of(tmp_path / "run" / "split.csv") if row["role"] == "validation"]
     assert record["subjects"] == len(validation) >= 5
-    assert [next(iter(each["operation"])) for each in record["tried"]][:2] == ["largest_component"] * 2
+    assert [next(iter(each["operation"])) for each in record["tried"]][:12] == ["threshold"] * 12
     record["operations"] = [{"fill_holes": {"of": "core"}}]
     (tmp_path / "run" / "postprocess.json").write_text(json.dumps(record), encoding="utf-8")
     evaluate_run(tmp_path / "run", cache=folder / "cache")

@@ -9,13 +9,14 @@ from cohorts import disks
 
 from voxtempo.cohort import Case, Cohort, Fold, Study, dump_study, load_study, sides_of
 from voxtempo.cohort.study import Tune
-from voxtempo.errors import StudyError
+from voxtempo.errors import CohortError, StudyError
 from voxtempo.inference import Run
 from voxtempo.learning.fit import Interrupted
-from voxtempo.workflow import train_study, tuning
+from voxtempo.workflow import setup, train_study, tuning
+from voxtempo.workflow.candidates import candidates
 from voxtempo.workflow.records import digest
 from voxtempo.workflow.train import train_fold
-from voxtempo.workflow.tuning import candidates, inner_folds
+from voxtempo.workflow.tuning import inner_folds
 
 COHORT = {"table": "t.csv", "scans": {"mr": "{id}.png"}, "target": {"column": "kind"}}
 
@@ -158,5 +159,6 @@ def test_the_better_value_is_chosen_and_an_interrupted_choice_goes_on(tmp_path, 
 def test_a_candidate_that_cannot_be_is_refused_before_anything_is_trained(tmp_path, monkeypatch) -> None:
     study = load_study(disks(tmp_path / "cohort"), ["tune={values: {train.rate: [0.1, -1]}}"])
     monkeypatch.setattr(tuning, "train_fold", lambda *given: pytest.fail("something was trained"))
-    with pytest.raises(StudyError, match=r"train\.rate"):
+    monkeypatch.setattr(setup, "prepare_cohort", lambda *given, **more: pytest.fail("something was prepared"))
+    with pytest.raises(CohortError, match=r"tune\.values: train\.rate=-1 cannot be trained: .*expected above 0"):
         train_study(study, tmp_path / "run", 0)

@@ -100,7 +100,8 @@ def read_bids(root: Path, scans: Mapping[str, str | Mapping[str, str]]) -> Table
         matched = {first: file.path, **{c: _partner(file, chosen[c], c) for c in others}}
         said = {**participants.get(f"sub-{file.entities['sub']}", {}), **_session(file, root)}
         named = _values(file, root)
-        values = {**named, **said, **named}  # in this order, and what the name says stands
+        spoken = {key: value for key, value in named.items() if value}  # what the name says stands
+        values = {**named, **said, **spoken}
         time, slices = read_timing(file.path.name, [s.path for s in _inherited(file, root, file.suffix, ".json")])
         rows.append(Row(values, line, matched, _events_of(file, root), time, slices))
     doubled = repeated(row.values["id"] for row in rows)

@@ -171,14 +171,18 @@ def _put(node: Any, parts: Sequence[str], value: Any, setting: str) -> Any:
 
 
 def _refuse_short_form(node: Any, parts: Sequence[str], value: Any, setting: str) -> None:
-    """Refuse to give one option to a step whose main option is a bare value: that value would be lost."""
+    """Refuse to give one option to a step whose main option is a bare value: that value could be lost.
+
+    Which option is the main one is not known here. Another name replaces what was there, as it is meant to.
+    """
     key = setting.partition("=")[0].strip()
-    if node is None or node == parts[0] or len(parts) > 1 or not key.startswith(OPTIONS):
+    if node is None or parts[0] in (node, "name") or len(parts) > 1 or not key.startswith(OPTIONS):
         return
     step, bare = key.rsplit(".", 1)[0], yaml.safe_dump(node, default_flow_style=True).removesuffix("...\n").strip()
     raise StudyError(
-        f"{key}: the study gives '{step}' the bare value {bare}, which would be lost. Give all options at once: "
-        f"{step}={{{parts[0]}: {value}, ...}}, with {bare} under the name of its option."
+        f"{key}: the study gives '{step}' the bare value {bare}, which could be lost. If '{parts[0]}' is the option "
+        f"that it stands for, say {step}={value}; if not, give both: {step}={{{parts[0]}: {value}, ...}}, with {bare} under "
+        "the name of its option."
     )
 
 

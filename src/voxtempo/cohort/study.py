@@ -99,7 +99,7 @@ class Study(Section):
                 raise ValueError(f"'evaluate.{key}' is for two classes ('task: classify')")
         if self.evaluate.lesion_overlap and self.task != "segment":
             raise ValueError("'evaluate.lesion_overlap' is for label maps ('task: segment')")
-        if self.evaluate.postprocess != "none" and self.task != "segment":
+        if self.evaluate.postprocess not in (None, "none") and self.task != "segment":
             raise ValueError("'evaluate.postprocess' is for label maps ('task: segment')")
         if self.evaluate.windows == "vote" and self.task != "classify":
             raise ValueError("'evaluate.windows: vote' is for 'task: classify'; values are averaged ('mean')")

@@ -124,6 +124,7 @@ def _masks(rows: Sequence[Row], task: SegmentTask, promise: Promise, settings: d
         own = {key: subject_means(values, codes, len(groups)) for key, values in columns.items()}
         means = mean_figures(own, groups, **settings)
         # What is missed has a long tail: few subjects do not show it.
+        means = {key: replace(figure, over="subjects") for key, figure in means.items()}
         means["coverage"] = replace(means["coverage"], claimed_from=MASKS_CLAIMED_FROM)
         found[name] = {"threshold": limit, **means}
     unpromised = [name for name in task.averaged if name not in promise.thresholds]

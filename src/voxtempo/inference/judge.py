@@ -63,7 +63,7 @@ def judge(
     return Judged.joined(judged)
 
 
-def _truths(case: Case) -> Iterator[tuple[str, Any]]:
+def truths_of(case: Case) -> Iterator[tuple[str, Any]]:
     """Yield (row id, truth) for the case, or for each of its events."""
     if case.events:
         yield from ((event_unit(case.id, event.onset), event.label) for event in case.events)
@@ -77,7 +77,7 @@ def _row(unit: str, case: Case, role: str, truth: Any, status: str = "ok") -> Ro
 
 def _tell(case: Case, answer: Answer, task: LearningTask, role: str) -> Judged:
     rows, said = [], []
-    for unit, truth in _truths(case):
+    for unit, truth in truths_of(case):
         rows.append(
             _row(unit, case, role, truth) | answer_columns(task, answer.units[unit]) | answer.certainty.get(unit, {})
         )
@@ -140,7 +140,7 @@ def _failed(case: Case, task: LearningTask, role: str, why: str) -> Judged:
         figures = fail_structures(read_scan(case.mask, kind="label"), task)
         return Judged((_row(case.id, case, role, str(case.mask), why) | _flat(figures),), (figures,))
     rows = []
-    for unit, truth_value in _truths(case):
+    for unit, truth_value in truths_of(case):
         row = _row(unit, case, role, truth_value, why)
         row["predicted"] = "" if isinstance(task, ClassifyTask) else math.nan
         if isinstance(task, ClassifyTask):

@@ -24,6 +24,7 @@ from voxtempo.inference.postprocess import Operation, thresholds_of
 from voxtempo.inference.stitching import stitch
 from voxtempo.inference.windows import join_windows
 from voxtempo.learning.tasks import LearningTask, SegmentTask
+from voxtempo.metrics import RULERS
 from voxtempo.scans.room import room
 
 Probabilities = NDArray[np.float32]
@@ -76,7 +77,7 @@ class Predictor:
 
     def judged_as(self, evaluate: Evaluate) -> Predictor:
         """Return the same network(s), whose label maps are compared with truths by these tolerances."""
-        rules = {name: getattr(evaluate, name) for name in ("tolerance", "lesion_overlap")}
+        rules = {name: getattr(evaluate, name) for name in RULERS}
         own = self.study.model_copy(update={"evaluate": self.study.evaluate.model_copy(update=rules)})
         return Predictor(self.networks, own, self.operations, self.mirror)
 

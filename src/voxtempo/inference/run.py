@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,12 @@ class Run:
             f"{self.folder} is not a finished run: {len(self.members)} of its folds are trained, but there is no "
             f"{MANIFEST}. Start the same 'voxtempo train' again to go on, or use one fold: {self.members[0]}."
         )
+
+    @cached_property
+    def weights_sha256(self) -> str:
+        """A digest of the weights of all networks: what tells this run from another in the same folder."""
+        each = [content_hash(network / WEIGHTS) for network in chain.from_iterable(self.networks)]
+        return each[0] if len(each) == 1 else sha256("".join(each).encode()).hexdigest()
 
     @cached_property
     def study(self) -> Study:

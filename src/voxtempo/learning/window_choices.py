@@ -61,7 +61,8 @@ def check_windows(study: Study, cohort: Cohort, geometry: GeometryReport) -> Ite
     foreseen = foresee_cohort(study, cohort, geometry)
     if keeps_time(study):
         yield from _mixed_times(foreseen, cohort)
-    yield from _at_once(cohort)
+    left = _without(cohort, _lost(study, cohort, geometry, rest=False)) if study.cohort.missing == "skip" else cohort
+    yield from _at_once(left)
     if window.frames is not None:
         yield from _frames(window.frames, cohort, geometry, foreseen)
     if not (window.align or window.labels) and any(case.events for case in cohort):
@@ -180,12 +181,19 @@ def _lost(study: Study, cohort: Cohort, geometry: GeometryReport, rest: bool) ->
 def _at_once(cohort: Cohort) -> Iterator[Problem]:
     """Yield an error for events that begin at one moment: they would share a window and a row, with several truths."""
     for case in cohort:
-        units = [event_unit(case.id, event.onset) for event in case.events]
-        twice = sorted({unit for unit in units if units.count(unit) > 1}, key=natural)
-        if twice:
+        labels: dict[str, list[object]] = {}
+        for event in case.events:
+            labels.setdefault(event_unit(case.id, event.onset), []).append(event.label)
+        twice = sorted((unit for unit, several in labels.items() if len(several) > 1), key=natural)
+        if twice and all(len(set(labels[unit])) == 1 for unit in twice):
+            many = "one event is" if len(twice) == 1 else f"{len(twice)} events are"
+            message = f"{many} listed more than once, the first {twice[0]}. List each once."
+            yield Problem("error", case.id, message)
+        elif twice:
+            many = "one moment has" if len(twice) == 1 else f"{len(twice)} moments have"
             message = (
-                f"{len(twice)} moments have several events, the first {twice[0]}: one window cannot have several truths. Name "
-                "those that count in 'cohort.target.classes', or correct the onsets."
+                f"{many} several events, the first {twice[0]}: one window cannot have several truths. Name those that count in "
+                "'cohort.target.classes', or correct the onsets."
             )
             yield Problem("error", case.id, message)
 

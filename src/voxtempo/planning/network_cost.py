@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,9 +110,11 @@ def refuse_options(
 ) -> None:
     """Raise the ``StudyError`` with which a network of these options refuses a sample of this shape, as far as it is known.
 
-    Parameters are those of ``network_cost``; the options have the types that the network wants.
+    Parameters are those of ``network_cost``. Options of other types than the network's (``depth: "3"``) are left to it: what
+    it can read it takes, and what it cannot it refuses by name.
     """
-    _cost(name, options, _sizes(name, shape), channels, outputs, decoded)
+    with suppress(TypeError, ValueError):
+        _cost(name, options, _sizes(name, shape), channels, outputs, decoded)
 
 
 def _cost(

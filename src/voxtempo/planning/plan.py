@@ -89,8 +89,12 @@ def complete(
     done = study.model_copy(update={"prepare": named, "sample": sample, "network": network})
     refuse_network(done, foreseen.largest)
     train = plan_training(done, cohort, foreseen, limits, machine, fingerprint, reasons)
-    mirror = study.evaluate.mirror or ("auto" if study.task == "segment" else "none")
-    judged = {"mirror": mirror, "subgroups": plan_subgroups(study, cohort, reasons)}
+    by_validation = "auto" if study.task == "segment" and study.split.validates else "none"
+    judged = {
+        "mirror": study.evaluate.mirror or by_validation,
+        "postprocess": by_validation if study.evaluate.postprocess is None else study.evaluate.postprocess,
+        "subgroups": plan_subgroups(study, cohort, reasons),
+    }
     done = done.model_copy(update={"train": train, "evaluate": study.evaluate.model_copy(update=judged)})
     cost = estimate(done, foreseen.largest, train_samples(cohort, sample, foreseen), machine)
     return Plan(done, tuple(reasons), cost, fingerprint)

@@ -209,7 +209,7 @@ def _plan_keep(study: Study, cohort: Cohort, reasons: list[str]) -> Literal["bes
     A label map holds thousands of voxels, so ten cases are enough there; but where the rate falls to nothing, the best of
     many epochs is a lucky one from before it did.
     """
-    if study.split.validation == 0 and not (study.split.test is not None and study.split.folds is not None):
+    if not study.split.validates:
         reasons.append("train: the last epoch's weights are kept, since every case beside the test trains")
         return "last"
     if study.train.patience is not None:

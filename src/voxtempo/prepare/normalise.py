@@ -120,7 +120,7 @@ class Normalise(Step):
         size = max(abs(low), abs(high))
         if scale <= CONSTANT * size < high - low:
             most = np.percentile(values, [5, 95])
-            if most[0] < most[1]:
+            if 0 < most[1] - most[0] <= CONSTANT * size and self.clip is None:
                 raise ScanError(
                     f"{scan.source or 'the scan'}: a few voxels of '{scan.channels[channel]}' reach from {low:g} to {high:g}, "
                     f"but 90 % lie between {most[0]:g} and {most[1]:g}. Cut them off with 'clip: [1, 99]'."

@@ -137,7 +137,9 @@ def _worst(run: RunFiles) -> str:
     value, case, label = min(scores)
     nothing = {(row.get("id", ""), label) for row in run.rows for label in run.labels
                if _score(row.get(f"true_volume_{label}", "")) == 0.0}  # fmt: skip
-    zero = [(row, label) for score, row, label in scores if score == 0.0]
+    failed = {row.get("id", "") for row in run.rows if row.get("status") != "ok"}
+    zero = [(row, label) for score, row, label in scores
+            if score == 0.0 and not (row in failed and (row, label) in nothing)]  # fmt: skip
     missed = len({row for row, label in zero if (row, label) not in nothing})
     invented = len({row for row, label in zero if (row, label) in nothing})
     text = f"The lowest of {len(run.rows)} cases has Dice {number(value, 2)} ({label} in {case})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,16 +15,18 @@ from voxtempo.cohort import Case, Cohort, Fold, Study, build_cohort, find_duplic
 from voxtempo.cohort.problem import few
 from voxtempo.errors import CohortError, LeakageError, RunError, StudyError
 from voxtempo.inference import Run
+from voxtempo.inference.judge import truths_of
 from voxtempo.inference.promise import promise_in
 from voxtempo.inference.run import STUDY
 from voxtempo.learning.recipe import other_time
 from voxtempo.learning.tasks import ClassifyTask, SegmentTask
+from voxtempo.metrics import RULERS
 from voxtempo.prepare import PreparedCase
 from voxtempo.report import write_report
 from voxtempo.workflow.continuing import leaks_are_known
 from voxtempo.workflow.harmonising import lenses_for
 from voxtempo.workflow.judging import judge_folds, judge_run, judge_test, judgement, keep_label_maps
-from voxtempo.workflow.looks import looks_in, looks_in_words, record_look, test_set_key
+from voxtempo.workflow.looks import looks_in_words, record_look
 from voxtempo.workflow.records import write_metrics, write_predictions
 from voxtempo.workflow.setup import prepare, set_up, whole_fold
 from voxtempo.workflow.voice import Voice
@@ -98,11 +101,11 @@ def _external(run: Run, on: Study, cache: Path | None, workers: int, voice: Voic
     out = run.folder / f"external-{on.name}"
     trained = _trained_on(run, voice)
     refuse_seen(trained, setup.cohort, workers)
-    _refuse_other_cohort(run, on.name, setup.cohort, out)
+    _refuse_other_cohort(on.name, setup.cohort, out)
     _refuse_other_answers(run, setup.cohort)
     prepared = prepare(setup, cache, workers, lambda done, total: voice.bar("prepare", done, total, ""))
     _refuse_other_times(run, prepared)
-    predictor = run.predictor.judged_as(on.evaluate).with_lenses(lenses_for(run, setup.cohort, prepared, out, voice))
+    predictor = run.predictor.judged_as(study.evaluate).with_lenses(lenses_for(run, setup.cohort, prepared, out, voice))
     test = judge_test(
         run.folder, predictor, setup.cohort.cases, prepared, keep_label_maps(out / "predicted"),
         lambda done, total: voice.bar("judge", done, total, ""),
@@ -110,7 +113,8 @@ def _external(run: Run, on: Study, cache: Path | None, workers: int, voice: Voic
     training_truth = [truth for case in trained for truth in truth_of(case)]
     metrics = judgement(study, setup.cohort, predictor, test, training_truth, promise_in(run.folder))
     metrics["internal"] = run.metrics.get("test", {})
-    metrics["drop"] = drops(metrics["internal"], metrics["test"])
+    drop = drops(metrics["internal"], metrics["test"])
+    metrics["drop"] = {name: each for name, each in drop.items() if name not in _other_rulers(run.study, study)}
     write_predictions(out / "predictions.csv", test.rows)
     write_metrics(out / "metrics.json", metrics)
     ids = [case.id for case in setup.cohort]
@@ -120,20 +124,36 @@ def _external(run: Run, on: Study, cache: Path | None, workers: int, voice: Voic
     return as_json(metrics), out / "metrics.json"
 
 
-def _refuse_other_cohort(run: Run, name: str, cohort: Cohort, out: Path) -> None:
-    """Refuse to write over what the run said of another cohort whose study has the same name."""
-    key = test_set_key(cohort, [case.id for case in cohort])
-    before = [row for row in looks_in(run.folder) if row["what"] == f"evaluate --on {name}"]
-    if out.exists() and before and before[-1]["test_set"] != key:
+def _refuse_other_cohort(name: str, cohort: Cohort, out: Path) -> None:
+    """Refuse to write over what the run said of other cases, whose study has the same name."""
+    try:
+        with (out / "predictions.csv").open(encoding="utf-8", newline="") as file:
+            before = {row["id"] for row in csv.DictReader(file)}
+    except (OSError, ValueError, KeyError, csv.Error):  # nothing, or nothing that could be lost
+        return
+    now = {unit for case in cohort for unit, _ in truths_of(case)}
+    if before != now:
         raise StudyError(
-            f"{out} holds what this run said of another cohort ({before[-1]['cases']} cases) whose study is called '{name}' "
-            "too. Give this study another 'name', or delete that folder."
+            f"{out} holds what this run said of other cases ({few(sorted(before))}), whose study is called '{name}' too. Give "
+            "this study another 'name', or delete that folder."
         )
+
+
+def _rules_left_open(own: Study, on: Study) -> dict[str, Any]:
+    """Return how the run compares label maps with truths, as far as the other study does not say it."""
+    return {rule: getattr(own.evaluate, rule) for rule in RULERS if rule not in on.evaluate.model_fields_set}
+
+
+def _other_rulers(own: Study, on: Study) -> list[str]:
+    """Return the metrics that two studies measure differently, so that their difference says nothing of the network."""
+    differing = [rule for rule in RULERS if getattr(own.evaluate, rule) != getattr(on.evaluate, rule)]
+    return [metric for rule in differing for metric in RULERS[rule]]
 
 
 def _as_the_run(run: Run, on: Study) -> Study:
     """Return the run's study with the other study's cohort and way of judging.
 
+    What it leaves open of how label maps are compared is as the run has it.
     Nothing is learned from that cohort: its division into folds tests nobody, class weights may name classes that it lacks,
     and it is seen through the lenses that the run's networks learned.
     """
@@ -149,7 +169,7 @@ def _as_the_run(run: Run, on: Study) -> Study:
         update={
             "name": on.name,
             "cohort": on.cohort,
-            "evaluate": on.evaluate,
+            "evaluate": on.evaluate.model_copy(update=_rules_left_open(own, on)),
             "split": split,
             "train": own.train.model_copy(update={"class_weights": "none"}),
             "harmonise": [],

@@ -34,6 +34,7 @@ from voxtempo.learning.choices import check_choices, check_fit
 from voxtempo.learning.window_choices import leave_out_events
 from voxtempo.planning import Plan, plan_study, take_fingerprint
 from voxtempo.prepare import fills_nan
+from voxtempo.workflow.candidates import check_candidates
 from voxtempo.workflow.promise import check_certainty
 from voxtempo.workflow.voice import Voice
 
@@ -135,7 +136,7 @@ def examine(
     voice = voice or Voice()
     found = Findings(strict)
     cohort = build_cohort(study)
-    found.judge("", (*check_choices(study, cohort), *check_operations(study, cohort)))
+    found.judge("", (*check_choices(study, cohort), *check_operations(study, cohort), *check_candidates(study, cohort)))
     geometry = check_geometry(cohort, workers)
     found.judge("geometry", geometry.problems)
     readable = not any(problem.severity == "error" for problem in geometry.problems)

@@ -134,7 +134,7 @@ def _pictured(folder: Path, row: Row, prepared: PreparedCase, note: str) -> dict
     name = f"{_safe(str(row['id']))}_image.npy"
     _save(folder / name, picture, np.float16)
     sure = row.get(f"p_{row['predicted']}")
-    said = f"{row['predicted']} ({sure:.2f})" if sure is not None else f"{row['predicted']:.1f}"
+    said = f"{row['predicted']} ({sure:.2f})" if sure is not None else _four_figures(row["predicted"])
     return {
         "id": row["id"],
         "kind": "image",
@@ -144,6 +144,15 @@ def _pictured(folder: Path, row: Row, prepared: PreparedCase, note: str) -> dict
         "files": {"image": name},
         "text": f"truth {row['truth']}, predicted {said}",
     }
+
+
+def _four_figures(value: float) -> str:
+    """Return a number in whatever unit.
+
+    >>> _four_figures(43.2178), _four_figures(0.00081234)
+    ('43.22', '0.0008123')
+    """
+    return np.format_float_positional(value, precision=4, fractional=False, unique=False, trim="-")
 
 
 def _course(folder: Path, predictor: Predictor, case: Case, prepared: PreparedCase) -> dict[str, Any]:

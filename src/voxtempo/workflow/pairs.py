@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from voxtempo.cohort import Case, ValidationView
 from voxtempo.inference import Answer, Predictor, judge
-from voxtempo.inference.postprocess import Pair
+from voxtempo.inference.native import native_outputs
+from voxtempo.inference.postprocess import Doubt, Labels, Pair, find_doubt
 from voxtempo.inference.structures import without_ignored
 from voxtempo.learning.tasks import SegmentTask
 from voxtempo.prepare import PreparedCase
@@ -40,12 +41,20 @@ def validation_pairs(
 ) -> list[Pair]:
     """Return each case's predicted and true label map on its native grid; what the study ignores is 0 in both."""
     pairs: list[Pair] = []
+    choosing = predictor.study.evaluate.postprocess == "auto"
 
     def look(case: Case, answer: Answer, labels: Scan | None) -> None:
         assert labels is not None
         truth = read_scan(case.mask or "", kind="label").volume()
         maps = without_ignored(labels.volume(), truth, task)
-        pairs.append(Pair(*maps, labels.geometry.spacing, case.group).cropped())
+        doubt = _doubt(answer, prepared[case.id], truth, task) if choosing else None
+        pairs.append(Pair(*maps, labels.geometry.spacing, case.group, doubt).cropped())
 
     judge(predictor, cases, prepared, "validation", look)
     return pairs
+
+
+def _doubt(answer: Answer, prepared: PreparedCase, truth: Labels, task: SegmentTask) -> Doubt:
+    assert answer.probabilities is not None
+    chances = native_outputs(answer.probabilities, prepared.image.geometry, prepared.native, task, answer.case)
+    return find_doubt(chances, task, None if task.ignore is None else truth != task.ignore)

@@ -31,6 +31,7 @@ from voxtempo.workflow.scan_arguments import (
     files_of,
     make_writable,
     names_of,
+    places_of,
     read_argument,
     refuse_missing,
     refuse_overwriting,
@@ -194,7 +195,7 @@ def predict_scans(
     for spec in scans:
         refuse_missing(files_of(run, spec))
     refuse_overwriting(run, scans, ids, out)
-    kept = rows_to_keep(run, scans, ids, out)
+    kept, adapted_before = rows_to_keep(run, scans, ids, out)
     abouts = abouts_of(run, ids, site, values, table)
     refuse_unknown(run, list(abouts.values()))
     make_writable(out)
@@ -215,9 +216,17 @@ def predict_scans(
         if prediction.note:
             voice.say(prediction.note)
         voice.bar("predict", number + 1, len(scans), case_id)
-    rows = [*kept, *({"scan": spec, **p.row} for spec, p in zip(scans, predictions, strict=True))]
+    rows = [*kept]
+    for spec, prediction in zip(scans, predictions, strict=True):
+        rows.append({"scan": spec, "files": places_of(run, spec), **prediction.row})
     write_csv(out / "predictions.csv", [_ordered(row) for row in rows])
-    summary = {"run": str(run.folder), "study": run.study.name, "predictions": rows}
+    summary = {
+        "run": str(run.folder),
+        "weights_sha256": run.weights_sha256,
+        "study": run.study.name,
+        "predictions": rows,
+    }
+    adapted = {**adapted_before, **adapted}
     write_json(out / SUMMARY, {**summary, "adapted_to": adapted} if adapted else summary)
     return predictions
 
@@ -229,4 +238,4 @@ def _load_network(run: Run) -> None:
 
 def _ordered(row: dict[str, Any]) -> dict[str, Any]:
     leading = ("id", "status", "predicted")
-    return {key: row[key] for key in (*leading, *(k for k in row if k not in leading)) if key in row}
+    return {key: row[key] for key in (*leading, *(k for k in row if k not in (*leading, "files"))) if key in row}

@@ -83,8 +83,8 @@ def refuse_overwriting(run: Run, scans: Sequence[str], ids: Sequence[str], out: 
         raise StudyError(f"--out {out} is a file, expected a folder.")
     if (out / "metrics.json").exists() or (out / "network.json").exists():
         raise StudyError(f"--out {out} is a run folder, whose own predictions would be lost. Choose another folder.")
-    inputs = {place for spec in scans for place in _places(run, spec)}
-    lost = [path for case_id in ids if (path := out / f"{case_id}.nii.gz").resolve() in inputs]
+    inputs = {place for spec in scans for place in places_of(run, spec)}
+    lost = [path for case_id in ids if str((path := out / f"{case_id}.nii.gz").resolve()) in inputs]
     if lost:
         raise ScanError(f"{lost[0]}: the prediction would take the place of this scan. Choose another --out.")
     if out.is_dir() and any(out.iterdir()) and not (out / SUMMARY).is_file():
@@ -93,42 +93,55 @@ def refuse_overwriting(run: Run, scans: Sequence[str], ids: Sequence[str], out: 
         )
 
 
-def rows_to_keep(run: Run, scans: Sequence[str], ids: Sequence[str], out: Path) -> list[dict[str, Any]]:
+def rows_to_keep(
+    run: Run, scans: Sequence[str], ids: Sequence[str], out: Path
+) -> tuple[list[dict[str, Any]], dict[str, int]]:
     """Return the rows of earlier predictions in a folder, but for those of scans that are predicted again.
+
+    With them comes to how many scans of which sites those predictions were adapted.
 
     Raises
     ------
     StudyError : they are of another run, or an id now names another scan; or they are damaged.
     """
-    now, kept = dict(zip(ids, scans, strict=True)), []
-    for row in _earlier(run, out):
-        if row["id"] not in now:
-            kept.append(row)
-        elif _places(run, row["scan"]) != _places(run, now[row["id"]]):
+    now = {case_id: places_of(run, spec) for case_id, spec in zip(ids, scans, strict=True)}
+    rows, adapted = _earlier(run, out)
+    kept = []
+    for row in rows:
+        places = row["files"]
+        if row["id"] in now and places != now[row["id"]]:
             raise StudyError(
-                f"--out {out} holds the prediction of {row['scan']} as '{row['id']}', which is also the name of "
-                f"{now[row['id']]}. Choose another --out, or give both scans to one command."
+                f"--out {out} holds the prediction of {', '.join(places)} as '{row['id']}', which is also the name of "
+                f"{', '.join(now[row['id']])}. Choose another --out, or give both scans to one command."
             )
-    return kept
+        if places not in now.values():
+            kept.append(row)
+    return kept, adapted
 
 
-def _places(run: Run, spec: str) -> list[Path]:
-    return [file.resolve() for file in files_of(run, spec)]
+def places_of(run: Run, spec: str) -> list[str]:
+    """Return where the files of one argument lie, from wherever it is asked."""
+    return [str(file.resolve()) for file in files_of(run, spec)]
 
 
-def _earlier(run: Run, out: Path) -> list[dict[str, Any]]:
-    """Return the rows that earlier predictions wrote into a folder."""
+def _earlier(run: Run, out: Path) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """Return the rows that earlier predictions wrote into a folder, and the sites that these were adapted to."""
     if not (out / SUMMARY).is_file():
-        return []
+        return [], {}
     try:
         summary = json.loads((out / SUMMARY).read_text(encoding="utf-8"))
         by, rows = Path(summary["run"]), [dict(row) for row in summary["predictions"]]
-        if not all(isinstance(row["id"], str) and isinstance(row["scan"], str) for row in rows):
-            raise TypeError("a row has no id or no scan")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        weights, adapted = summary.get("weights_sha256"), dict(summary.get("adapted_to", {}))
+        for row in rows:
+            row.setdefault("files", [str(Path(part).resolve()) for part in row["scan"].split(",")])
+            if not all(isinstance(said, str) for said in (row["id"], row["scan"], *row["files"])):
+                raise TypeError("a row has no id or no scan")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StudyError(f"{out / SUMMARY} is damaged: {error}. Choose another --out.") from None
-    if by.resolve() != run.folder.resolve():
+    same = by.resolve() == run.folder.resolve() if weights is None else weights == run.weights_sha256
+    if not same:
         raise StudyError(
-            f"--out {out} holds predictions of another run, {by}, which would be lost. Choose another folder."
+            f"--out {out} holds predictions of another run, {by}, or of what it was before it was trained anew, which would "
+            "be lost. Choose another folder."
         )
-    return rows
+    return rows, adapted

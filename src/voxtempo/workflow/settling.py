@@ -42,10 +42,11 @@ def settle(
     predictor : the run's network(s).
     voice : told what is chosen.
     """
-    study, validation, task = setup.study, setup.sides(fold).validation, predictor.task
+    sides, study, task = setup.sides(fold), setup.study, predictor.task
+    validation = sides.validation
     maps = ValidationMaps(validation, prepared)
     predictor = settle_mirror(out, study, setup.cohort, maps, predictor, voice)
-    predictor = settle_postprocess(out, study, maps, predictor, voice)
+    predictor = settle_postprocess(out, study, sides.training, maps, predictor, voice)
     wanted = study.evaluate.coverage is not None and not (out / CONFORMAL).is_file()
     misses = Misses(task, prepared) if isinstance(task, SegmentTask) and wanted else None
     judged = judge(

@@ -11,7 +11,6 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,6 @@ from voxtempo.cohort import (
     refuse_errors,
     with_values,
 )
-from voxtempo.cohort.sections.tune import Tune
 from voxtempo.errors import RunError, StudyError
 from voxtempo.inference import Network, Predictor, judge
 from voxtempo.inference.figures import metrics_of
@@ -39,6 +37,7 @@ from voxtempo.learning.train import train_fold
 from voxtempo.metrics import criterion_of, higher_is_better, path_to
 from voxtempo.planning import plan_study
 from voxtempo.prepare import PreparedCase
+from voxtempo.workflow.candidates import Values, candidates
 from voxtempo.workflow.continuing import continued
 from voxtempo.workflow.harmonising import harmonise, lens_in
 from voxtempo.workflow.records import digest, write_json, write_text
@@ -46,23 +45,6 @@ from voxtempo.workflow.setup import Setup
 from voxtempo.workflow.voice import Voice
 
 TUNING, TRIALS = "tuning.json", "tuning"
-
-Values = dict[str, Any]
-
-
-def candidates(tune: Tune, seed: int) -> list[Values]:
-    """Return the values to try together, in the order in which the study lists them.
-
-    With ``trials`` so many are drawn without replacement from all combinations.
-
-    >>> candidates(Tune(values={"train.rate": [0.1, 0.2], "train.batch": [2]}), 0)
-    [{'train.rate': 0.1, 'train.batch': 2}, {'train.rate': 0.2, 'train.batch': 2}]
-    """
-    every = [dict(zip(tune.values, chosen, strict=True)) for chosen in product(*tune.values.values())]
-    if tune.trials is None or tune.trials >= len(every):
-        return every
-    drawn = np.random.default_rng(seed).choice(len(every), tune.trials, replace=False)
-    return [every[place] for place in sorted(drawn)]
 
 
 def inner_folds(study: Study, cohort: Cohort, training: TrainingView, validation: ValidationView) -> tuple[Fold, ...]:

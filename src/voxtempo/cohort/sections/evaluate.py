@@ -62,10 +62,10 @@ class Evaluate(Section):
         description="whether the network also sees each sample in the mirror (left and right exchanged) and the answers are "
         "averaged; auto: if that proves itself on the validation cases (planned: auto for label maps, else none)",
     )
-    postprocess: Literal["none", "auto"] | list[NamedItem] = Field(
-        default="none",
+    postprocess: Literal["none", "auto"] | list[NamedItem] | None = Field(
+        default=None,
         description="what is done to predicted label maps: operations in order, or auto: those that prove themselves on the "
-        "validation cases",
+        "validation cases (planned: auto for label maps, else none)",
     )
     calibrate: Literal["none", "temperature", "vector", "isotonic"] = Field(
         default="none",

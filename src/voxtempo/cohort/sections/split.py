@@ -51,6 +51,11 @@ class Split(Section):
             raise ValueError("'only' names the values of a column that are tested: give 'column' with it")
         return self
 
+    @property
+    def validates(self) -> bool:
+        """Whether every fold has validation cases."""
+        return self.validation > 0 or (self.test is not None and self.folds is not None)
+
     def cuts_copies(self, known_leaks: bool) -> bool:
         """Whether rows stand for themselves: split by case, or by a column that is taken as it is although it leaks."""
         return self.by == "case" or (known_leaks and self.column is not None)

@@ -11,17 +11,21 @@ from voxtempo.inference.postprocess.build import (
     thresholds_of,
 )
 from voxtempo.inference.postprocess.choose import ENOUGH, ERRORS, Pair, choose_operations, mean_dice, paired_gain
-from voxtempo.inference.postprocess.operation import FOREGROUND, Operation, operation, operations
+from voxtempo.inference.postprocess.doubt import Doubt, find_doubt
+from voxtempo.inference.postprocess.operation import FOREGROUND, Labels, Operation, operation, operations
 
 __all__ = [
     "ENOUGH",
     "ERRORS",
     "FOREGROUND",
+    "Doubt",
+    "Labels",
     "Operation",
     "Pair",
     "build_operations",
     "check_operations",
     "choose_operations",
+    "find_doubt",
     "mean_dice",
     "operation",
     "operations",

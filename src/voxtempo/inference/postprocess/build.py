@@ -56,7 +56,7 @@ def check_operations(study: Study, cohort: Cohort) -> Iterator[Problem]:
             build_operations(asked, segment_task(study, cohort))
         except StudyError as error:
             yield Problem("error", WHERE, str(error))
-    elif asked == "auto" and study.split.validation == 0 and (study.split.test is None or study.split.folds is None):
+    elif asked == "auto" and not study.split.validates:
         message = "'auto' chooses on validation cases, but 'split.validation' is 0. Give some, or list operations."
         yield Problem("error", WHERE, message)
 

@@ -37,6 +37,7 @@ def deepmedic(
     merged: Widths = (150, 150),
     residual: bool = True,
     dropout: Share = 0.0,
+    deep_supervision: bool = False,
     norm: Norm = "instance",
     activation: Activation = "leaky_relu",
 ) -> Features:
@@ -51,6 +52,7 @@ def deepmedic(
     merged : channels of the 1x1 convolutions that see all pathways together.
     residual : a shortcut around the 3rd and 4th convolution of each pathway, the 5th and 6th, and so on.
     dropout : share of the merged features dropped before each 1x1 convolution in training.
+    deep_supervision : in training, each pathway over a smaller input is compared with the truth too, by itself.
     norm, activation : of every convolution.
 
     Returns
@@ -89,4 +91,4 @@ def deepmedic(
         if dropout > 0:
             x = keras.layers.Dropout(dropout)(x)
         x = style.activate(style.normalise(conv(x, width, kernel=1, bias=norm == "none")))
-    return Features(levels=tuple(levels), dense=x)
+    return Features(levels=tuple(levels), dense=x, deep=tuple(levels[1:]) if deep_supervision else ())

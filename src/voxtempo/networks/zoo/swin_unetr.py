@@ -71,6 +71,11 @@ def swin_unetr(
     -------
     Features with one level a stage, after one at full resolution, and the decoded map.
 
+    Notes
+    -----
+    The paper merges once more after its fourth stage, and its decoder begins at that level without attention. Here the
+    last stage is the coarsest level; a fifth ``depths`` of 1 comes nearest to the paper's.
+
     References
     ----------
     Hatamizadeh et al. 2022, "Swin UNETR: Swin transformers for semantic segmentation of brain tumors in MRI images",

@@ -85,8 +85,9 @@ def unet(
 
     Notes
     -----
-    nnU-Net's residual encoder is {units: [1, 3, 4, 6, 6, 6], decoder: plain, decoder_convolutions: 1}; DLTK's asymmetric
-    residual U-Net {skip: add, upsampling: linear, decoder_convolutions: 0}.
+    nnU-Net's residual encoder is {units: [1, 3, 4, 6, 6, 6], decoder: plain, decoder_convolutions: 1}. DLTK's asymmetric
+    residual U-Net, with one residual unit a level in the decoder and several in the encoder, is {units: [1, 3, 3, 3],
+    upsampling: linear}; its sums without convolutions after them are {skip: add, decoder_convolutions: 0}.
 
     References
     ----------
