@@ -9,6 +9,9 @@ GPU_PYTHON ?= python3
 NEEDS := --editable '.[tensorflow,dev]'
 JAX_NEEDS := --editable '.[jax,dev]'
 TORCH_NEEDS := torch==2.13.0 --editable '.[torch,dev]'
+PEERS_NEEDS := torch==2.13.0 monai torchio indexed_gzip nibabel
+# Where the benchmarks find MONAI, TorchIO and plain PyTorch.
+export VOXTEMPO_PEERS ?= .venv-peers
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: demo test test-slow lint test-backends bench bench-gpu docs clean
@@ -32,7 +35,7 @@ test-backends: .venv-jax/.ready .venv-torch/.ready
 	KERAS_BACKEND=jax .venv-jax/bin/pytest -m backends tests/backends
 	KERAS_BACKEND=torch .venv-torch/bin/pytest -m backends tests/backends
 
-bench: .venv/.ready
+bench: .venv/.ready $(if $(filter .venv-peers,$(VOXTEMPO_PEERS)),.venv-peers/.ready)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 bench-gpu:
@@ -60,5 +63,8 @@ endef
 .venv-torch/.ready: pyproject.toml
 	$(call environment,.venv-torch,$(TORCH_NEEDS))
 
+.venv-peers/.ready:
+	$(call environment,.venv-peers,$(PEERS_NEEDS))
+
 clean:
-	rm -rf .venv .venv-jax .venv-torch build dist site demo
+	rm -rf .venv .venv-jax .venv-torch .venv-peers build dist site demo

@@ -81,3 +81,19 @@ def test_volumes_are_voxels_times_their_size_and_absent_labels_are_nothing(tmp_p
     found = label_volumes(cohort, check_geometry(cohort))
     assert found["lesion"] == pytest.approx({"big": 27 * 3 / 1000, "small": 3 / 1000})
     assert found["other"] == {"big": 0.0, "small": 0.0}
+
+
+def test_labels_of_bids_subjects_are_not_averaged():
+    rows = [
+        {
+            "participant_id": f"sub-0{i}",
+            "sub": f"0{i}",
+            "ses": str(1 + i % 2),
+            "session": str(1 + i % 2),
+            "age": str(30 + i),
+        }
+        for i in range(4)
+    ]
+    cases = tuple(Case(f"c{i}", row["participant_id"], {}, row=row) for i, row in enumerate(rows))
+    told = [row[0] for row in summarise(Cohort(cases))["table"]["rows"]]
+    assert told == ["Cases", "Subjects", "session: 1", "session: 2", "age, mean (sd)"]

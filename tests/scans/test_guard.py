@@ -146,12 +146,29 @@ def test_wrong_checksum(tmp_path):
         read_scan(path)
 
 
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "is a Git LFS pointer"),
+        ("<!DOCTYPE html><html><body>Not found</body></html>\n", "is a web page or XML"),
+    ],
+)
+def test_what_downloads_leave_in_place_of_a_file_is_named(tmp_path, name, text, words):
+    (tmp_path / name).write_text(text * 8, encoding="utf-8")
+    with pytest.raises(ScanError, match=words):
+        read_scan(tmp_path / name)
+
+
 def test_missing_empty_and_folder(tmp_path):
     (tmp_path / "empty.nii").touch()
     for path, words in ((tmp_path / "no.nii", "no such file"), (tmp_path / "empty.nii", "empty")):
         with pytest.raises(ScanError, match=words):
             read_scan(path)
     with pytest.raises(ScanError, match="no DICOM"):
+        read_scan(tmp_path)
+    (tmp_path / "a.nii.gz").write_bytes(b"")
+    with pytest.raises(ScanError, match=r"no DICOM image, but 2 NIfTI files: give these by name"):
         read_scan(tmp_path)
     (tmp_path / "table.csv").write_text("id,age\n" * 20, encoding="utf-8")
     with pytest.raises(ScanError, match="is no scan"):

@@ -154,7 +154,21 @@ class TestLabels:
             assert scan.kind == "label"
             assert (scan.data == top).all()
 
-    @pytest.mark.parametrize("bad", [0.5, np.nan, np.inf])
+    @pytest.mark.parametrize(("slope", "stored"), [(1 / 255, (0, 255)), (0.01, (0, 100, 200)), (0.1, (0, 10, 30_000))])
+    def test_labels_that_a_scaled_header_rounds_are_whole(self, tmp_path, slope, stored):
+        array = np.random.default_rng(0).choice(stored, (4, 4, 4)).astype(np.int16)
+        image = nib.Nifti1Image(array, np.eye(4))
+        image.header.set_slope_inter(slope, 0)
+        image.to_filename(tmp_path / "label.nii")
+        scan = read_scan(tmp_path / "label.nii", kind="label")
+        np.testing.assert_array_equal(scan.volume(), np.rint(array * slope))
+
+    def test_noise_of_float32_about_whole_numbers_is_none(self, tmp_path):
+        array = np.array([0, 1, 2, 41], np.float32).reshape(2, 2, 1) * np.float32(1 + 2e-6)
+        nib.Nifti1Image(array, np.eye(4)).to_filename(tmp_path / "label.nii")
+        assert set(np.unique(read_scan(tmp_path / "label.nii", kind="label").data)) == {0, 1, 2, 41}
+
+    @pytest.mark.parametrize("bad", [0.5, 1.001, np.nan, np.inf])
     def test_fractions_are_refused(self, tmp_path, bad):
         array = np.ones((2, 2, 2), np.float32)
         array[1, 1, 1] = bad

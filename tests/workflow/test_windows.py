@@ -12,6 +12,7 @@ from series_cohorts import hearts, pulses
 
 import voxtempo as vt
 from voxtempo.errors import CohortError, StudyError
+from voxtempo.scans import Geometry
 from voxtempo.workflow.predict import predict_scans
 from voxtempo.workflow.voice import Voice
 
@@ -122,13 +123,16 @@ def test_a_series_of_another_repetition_time_is_refused_and_one_without_is_told(
     scan = vt.read_scan(folder / "p0.nii.gz")
     with pytest.raises(StudyError, match=r"2 s apart, but those of the scan are 2\.5 s apart.*'resample_time'"):
         run.predict(replace(scan, repetition_time=2.5), "slow")
-    assert run.predict(replace(scan, repetition_time=2.01), "near").note == ""
+    assert run.predict(replace(scan, repetition_time=2.01), "near").row["note"] == ""
     unknown = run.predict(replace(scan, repetition_time=None), "unknown")
-    assert "taken to be 2 s" in unknown.note
+    assert "taken to be 2 s" in unknown.row["note"]
     assert unknown.course[1]["time"] - unknown.course[0]["time"] == pytest.approx(2.0)
     lines: list[str] = []
     predict_scans(run, [str(folder / "p0.nii.gz")], tmp_path / "out", Voice(say=lines.append))
     assert not lines
+    spacing = [20 * side for side in scan.geometry.spacing]
+    far = run.predict(replace(scan, geometry=Geometry.from_spacing(scan.geometry.shape, spacing)), "far")
+    assert "mm, in training" in far.row["note"]
 
 
 def test_an_external_cohort_of_another_repetition_time_is_refused(pulsing, tmp_path):

@@ -7,11 +7,14 @@ import errno
 import importlib
 import os
 import shlex
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 from voxtempo import __version__
 from voxtempo.cli.terminal import spell_out
@@ -47,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = build_parser().parse_args(given)
     parsed.command = shlex.join(["voxtempo", *given])
     try:
-        code = int(parsed.run(parsed))
+        with _terminable():
+            code = int(parsed.run(parsed))
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -63,6 +67,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code, text = _explain(error)
         print(f"voxtempo: {text}", file=sys.stderr)
         return code
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM, as schedulers send it, end a command in the same order as Ctrl-C."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _explain(error: Exception) -> tuple[int, str]:

@@ -17,7 +17,8 @@ def add(subparsers: Any) -> None:
         help="native-space label maps, probabilities, values (CSV + JSON)",
         description="Predict new scans. Writes DIR/predictions.csv and .json, for segmentation DIR/<id>.nii.gz on each scan's "
         "own grid, for series DIR/<id>_course.csv and .png with the decision over time. A scan that fails "
-        "costs no other: the exit status is then 1, or 2 if none could be predicted.",
+        "costs no other: the exit status is then 1, or 2 if none could be predicted. Whether every file is there is looked "
+        "at first.",
     )
     parser.add_argument("run_folder", metavar="RUN", type=Path, help="run folder")
     parser.add_argument(
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
             reason = str(prediction.row["status"]).removeprefix(f"{prediction.id}: ")
             print(f"{prediction.id}: FAILED: {reason}", file=sys.stderr)
             continue
-        shown = {k: v for k, v in prediction.row.items() if k not in ("id", "status")}
+        shown = {k: v for k, v in prediction.row.items() if k not in ("id", "status", "note")}
         text = "  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in shown.items())
         print(f"{prediction.id}: {text}")
     print(f"written to {args.out / 'predictions.csv'}")

@@ -10,6 +10,7 @@ from voxtempo.cohort.bids import read_bids
 from voxtempo.cohort.case import Case, Cohort, Event
 from voxtempo.cohort.events import read_events
 from voxtempo.cohort.leakage.matching import match_subjects
+from voxtempo.cohort.odd_values import odd_values
 from voxtempo.cohort.problem import Problem, few
 from voxtempo.cohort.shuffle import shuffle_truth
 from voxtempo.cohort.study import Study
@@ -75,6 +76,7 @@ def build_cohort(study: Study) -> Cohort:
         cohort = shuffle_truth(cohort, section.target.shuffle)
         message = f"the truth is permuted (seed {section.target.shuffle}): results show what chance looks like."
         problems.append(Problem("warning", "cohort.target.shuffle", message))
+    problems += odd_values(cohort.cases, section.target.column, study.task == "regress")
     cohort = replace(cohort, problems=tuple(problems))
     return match_subjects(cohort, section.match, section.caliper) if section.match is not None else cohort
 

@@ -80,7 +80,10 @@ def _columns(cohort: Cohort) -> list[str]:
     if not cohort.cases:
         return []
     chosen = []
+    told_before = {"sub"} | ({"ses"} if "session" in cohort.cases[0].row else set())  # entities of BIDS
     for column in cohort.cases[0].row:
+        if column in told_before and "participant_id" in cohort.cases[0].row:
+            continue
         values = [case.row[column] for case in cohort]
         known = {value for value in values if not is_missing(value)}
         is_truth = all(_is_truth(case, column) for case in cohort)

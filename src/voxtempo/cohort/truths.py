@@ -49,9 +49,10 @@ def _numbers(cases: Sequence[Case], column: str) -> list[Case]:
         if not math.isfinite(value):
             faults.append(f"{case.id} ('{case.row[column]}')")
     if faults:
+        commas = " (decimal commas are to be points)" if any("," in case.row[column] for case in cases) else ""
         raise CohortError(
             f"cohort.target.column: 'regress' needs numbers in '{column}', but {len(faults)} cases hold others: "
-            f"{few(faults)}. Correct them, leave them out with 'cohort.where', or use 'task: classify'."
+            f"{few(faults)}. Correct them{commas}, leave them out with 'cohort.where', or use 'task: classify'."
         )
     if len(set(values.values())) < 2:
         raise CohortError(f"cohort.target.column: every case has the same '{column}'; there is nothing to learn.")

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from voxtempo.errors import ScanError
 
+ROUNDING = 1e-5
+"""What a scaled header makes of whole numbers, relative to values above 1: 255 times the float32 of 1/255 is 1.00000006."""
+
 LABEL_TYPES = (np.uint8, np.uint16, np.int16, np.int32, np.int64)
 
 
@@ -30,12 +33,14 @@ def whole_numbers(values: NDArray[Any], source: str) -> NDArray[Any]:
         finite = np.isfinite(values)
         if not finite.all():
             raise ScanError(f"{source}: a label map holds whole numbers, found {values[~finite].flat[0]}")
-        fractions = values != np.rint(values)
+        whole = np.rint(values)
+        fractions = np.abs(values - whole) > ROUNDING * np.maximum(1.0, np.abs(whole))
         if fractions.any():
             raise ScanError(
-                f"{source}: a label map holds whole numbers, found {values[fractions].flat[0]:g} "
+                f"{source}: a label map holds whole numbers, found {values[fractions].flat[0]:.9g} "
                 f"(and {int(fractions.sum()) - 1} more fractions): is it a probability map, or was it interpolated?"
             )
+        values = whole
     low, high = (values.min(), values.max()) if values.size else (0, 0)
     for dtype in LABEL_TYPES:
         limits = np.iinfo(dtype)

@@ -97,6 +97,10 @@ def _fields(stream: GuardedStream) -> tuple[Any, int]:
             if magic != magics[0]:
                 raise ScanError(f"{path}: magic is {magic!r}, expected {magics[0]!r}: not a NIfTI file")
             return fields, size
+    if head.startswith(b"version https://git-lfs"):
+        raise ScanError(f"{path}: is a Git LFS pointer, not the file itself. Run 'git lfs pull' in that data set")
+    if head.lstrip().startswith(b"<"):
+        raise ScanError(f"{path}: is a web page or XML, not an image. Download it again")
     raise ScanError(f"{path}: does not start with a NIfTI-1 or NIfTI-2 header (sizeof_hdr is neither 348 nor 540)")
 
 

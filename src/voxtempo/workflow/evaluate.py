@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,10 @@ from voxtempo.report import write_report
 from voxtempo.workflow.continuing import leaks_are_known
 from voxtempo.workflow.harmonising import lenses_for
 from voxtempo.workflow.judging import judge_folds, judge_run, judge_test, judgement, keep_label_maps
+from voxtempo.workflow.likeness import likeness_of
 from voxtempo.workflow.looks import looks_in_words, record_look
 from voxtempo.workflow.records import write_metrics, write_predictions
-from voxtempo.workflow.setup import prepare, set_up, whole_fold
+from voxtempo.workflow.setup import Setup, prepare, set_up, whole_fold
 from voxtempo.workflow.voice import Voice
 
 
@@ -105,6 +106,8 @@ def _external(run: Run, on: Study, cache: Path | None, workers: int, voice: Voic
     _refuse_other_answers(run, setup.cohort)
     prepared = prepare(setup, cache, workers, lambda done, total: voice.bar("prepare", done, total, ""))
     _refuse_other_times(run, prepared)
+    for line in _unlike(run, setup, prepared):
+        voice.say(line)
     predictor = run.predictor.judged_as(study.evaluate).with_lenses(lenses_for(run, setup.cohort, prepared, out, voice))
     test = judge_test(
         run.folder, predictor, setup.cohort.cases, prepared, keep_label_maps(out / "predicted"),
@@ -137,6 +140,18 @@ def _refuse_other_cohort(name: str, cohort: Cohort, out: Path) -> None:
             f"{out} holds what this run said of other cases ({few(sorted(before))}), whose study is called '{name}' too. Give "
             "this study another 'name', or delete that folder."
         )
+
+
+def _unlike(run: Run, setup: Setup, prepared: Mapping[str, PreparedCase]) -> Iterator[str]:
+    """Yield what is odd about the scans of an external cohort."""
+    for problem in setup.problems:
+        if problem.severity != "note":
+            yield f"{problem.severity}: {problem.where}: {problem.message}"
+    known = likeness_of(run.folder)
+    found = {case_id: said for case_id, case in prepared.items() if (said := known.unlike(case.native))}
+    if found:
+        case_id, said = next(iter(found.items()))
+        yield f"warning: {len(found)} of {len(prepared)} scans are unlike those of the training, such as {case_id}: {said}"
 
 
 def _rules_left_open(own: Study, on: Study) -> dict[str, Any]:

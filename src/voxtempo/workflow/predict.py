@@ -24,6 +24,7 @@ from voxtempo.prepare import prepare_scan
 from voxtempo.scans import Geometry, Scan
 from voxtempo.workflow.examples import course_rows
 from voxtempo.workflow.harmonising import refuse_unknown
+from voxtempo.workflow.likeness import blank_channels, likeness_of
 from voxtempo.workflow.prediction import Prediction, write_prediction
 from voxtempo.workflow.records import write_csv, write_json
 from voxtempo.workflow.scan_arguments import (
@@ -77,7 +78,9 @@ def predict_scan(
     prepared, native, _ = prepare_scan(scan, run.steps)
     _refuse_misfit(prepared, predictor, case_id)
     trained, seconds = predictor.recipe.repetition_time, prepared.repetition_time
-    note = f"{case_id}: no repetition time, taken to be {trained:g} s as in training" if trained and not seconds else ""
+    note = _told(
+        run, scan, f"no repetition time, taken to be {trained:g} s as in training" if trained and not seconds else ""
+    )
     case = FeedCase(
         case_id,
         Voxels(prepared.data),
@@ -95,15 +98,26 @@ def predict_scan(
         if probabilities:
             chances = native_probabilities(answer.probabilities, prepared.geometry, native, task, case_id)
         maps = _uncertain(answer, task, prepared.geometry, native, promise_in(run.folder)) if uncertainty else ()
-        row = {"id": case_id, **volumes, **answer.certainty[case_id], "status": "ok"}
+        row = {"id": case_id, **volumes, **answer.certainty[case_id], "status": "ok", "note": note}
         return Prediction(case_id, row, labels, chances, maps=maps)
     answer = predictor.course(case) if predictor.recipe.kind == "series" else predictor.answer(case)
     row = {"id": case_id, **_verdict(answer, case_id, task, threshold_in(run.folder)), **answer.certainty[case_id]}
     promise = promise_in(run.folder)
     if promise is not None and run.study.cohort.target.events is None:  # what is promised of events is not of series
         row |= promise.columns(task, answer.said[case_id], row)
-    row["status"] = "ok"
-    return Prediction(case_id, row, course=tuple(course_rows(predictor, answer.course)), note=note)
+    row |= {"status": "ok", "note": note}
+    return Prediction(case_id, row, course=tuple(course_rows(predictor, answer.course)))
+
+
+def _told(run: Run, scan: Scan, assumed: str) -> str:
+    """Return what a user should know of the scan beside its prediction."""
+    blank = blank_channels(scan)
+    told = [
+        assumed,
+        f"{' and '.join(blank)} {'holds' if len(blank) == 1 else 'hold'} one value only" if blank else "",
+        likeness_of(run.folder).unlike(scan.geometry),
+    ]
+    return "; ".join(filter(None, told))
 
 
 def _uncertain(
@@ -213,8 +227,8 @@ def predict_scans(
         except VoxTempoError as error:
             prediction = Prediction(case_id, {"id": case_id, "status": str(error)})
         predictions.append(prediction)
-        if prediction.note:
-            voice.say(prediction.note)
+        if prediction.row.get("note"):
+            voice.say(f"{case_id}: {prediction.row['note']}")
         voice.bar("predict", number + 1, len(scans), case_id)
     rows = [*kept]
     for spec, prediction in zip(scans, predictions, strict=True):
@@ -238,4 +252,6 @@ def _load_network(run: Run) -> None:
 
 def _ordered(row: dict[str, Any]) -> dict[str, Any]:
     leading = ("id", "status", "predicted")
-    return {key: row[key] for key in (*leading, *(k for k in row if k not in (*leading, "files"))) if key in row}
+    last = ("note",)
+    between = (key for key in row if key not in (*leading, *last, "files"))
+    return {key: row[key] for key in (*leading, *between, *last) if key in row}

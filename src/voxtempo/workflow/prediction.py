@@ -21,8 +21,8 @@ class Prediction:
 
     ``row`` is its line of ``predictions.csv``; ``labels`` its label map and ``probabilities`` the
     probability of each label (a channel each, float32), both on the native grid (segment); ``course`` the
-    decision over time (series) as rows; ``note`` says what had to be assumed; ``maps`` are further maps on the
-    native grid, each named by its channel: entropies, outer masks (segment).
+    decision over time (series) as rows; ``maps`` are further maps on the native grid, each named by its channel:
+    entropies, outer masks (segment).
     """
 
     id: str
@@ -30,7 +30,6 @@ class Prediction:
     labels: Scan | None = None
     probabilities: Scan | None = None
     course: tuple[dict[str, Any], ...] = ()
-    note: str = ""
     maps: tuple[Scan, ...] = ()
 
 

@@ -25,6 +25,7 @@ from voxtempo.cohort.study import Study
 from voxtempo.errors import StudyError
 from voxtempo.inference.judged import Row
 from voxtempo.scans.atomic import atomic_file
+from voxtempo.workflow.holding import LOCK
 
 HEADLINE = "# VoxTempo study, complete; "
 PLAN = "plan.json"
@@ -111,7 +112,7 @@ def refuse_foreign(folder: Path) -> None:
     A folder of nothing but folds, which were trained one by one, may become a run of all folds.
     """
     try:
-        inside = list(folder.iterdir()) if folder.exists() else []
+        inside = [path for path in folder.iterdir() if path.name != LOCK] if folder.exists() else []
         ours = not inside or _is_run(folder) or all(path.name.startswith("fold-") and _is_run(path) for path in inside)
     except OSError:
         ours = False

@@ -24,6 +24,7 @@ from voxtempo.workflow.confounds import write_motion
 from voxtempo.workflow.continuing import continued, leaks_are_known, plan_lines, write_plan
 from voxtempo.workflow.failures import told
 from voxtempo.workflow.harmonising import harmonise, lens_in
+from voxtempo.workflow.holding import held
 from voxtempo.workflow.judging import judge_folds, judge_run
 from voxtempo.workflow.looks import record_look
 from voxtempo.workflow.records import (
@@ -66,26 +67,27 @@ def train_study(
 
     Raises
     ------
-    VoxTempoError : what is wrong with the study, the data or the folder.
+    VoxTempoError : what is wrong with the study, the data or the folder; another process writes into the folder.
     Interrupted : asked to stop; the same call continues.
     """
     voice = voice or Voice()
     refuse_foreign(out)
-    choose_backend()
-    setup = set_up(continued(study, out), workers, voice, known_leaks=known_leaks or leaks_are_known(out))
-    if setup.leaks is not None:
-        voice.say(shout(setup.leaks))
-    for line in explain(setup.plan):
-        voice.say(line)
-    for problem in setup.problems:
-        if problem.severity != "note":
-            voice.say(f"{problem.severity}: {problem.where}: {problem.message}")
-    if fold == "all":
-        train_all_folds(setup, out, cache, workers, voice, study)
-    else:
-        if fold is None and len(setup.folds) > 1:
-            voice.say(f"fold: 0 of {len(setup.folds)} (--fold K chooses another, --fold all runs all)")
-        train_one_fold(setup, out, int(fold or 0), cache, workers, voice, study)
+    with held(out):
+        choose_backend()
+        setup = set_up(continued(study, out), workers, voice, known_leaks=known_leaks or leaks_are_known(out))
+        if setup.leaks is not None:
+            voice.say(shout(setup.leaks))
+        for line in explain(setup.plan):
+            voice.say(line)
+        for problem in setup.problems:
+            if problem.severity != "note":
+                voice.say(f"{problem.severity}: {problem.where}: {problem.message}")
+        if fold == "all":
+            train_all_folds(setup, out, cache, workers, voice, study)
+        else:
+            if fold is None and len(setup.folds) > 1:
+                voice.say(f"fold: 0 of {len(setup.folds)} (--fold K chooses another, --fold all runs all)")
+            train_one_fold(setup, out, int(fold or 0), cache, workers, voice, study)
     return Run(out)
 
 
@@ -176,7 +178,8 @@ def train_all_folds(
     _write_beginning(out, setup, whole)
     for fold in setup.folds:
         voice.say(f"fold {fold.index}: {fold.name}")
-        train_one_fold(setup, out / f"fold-{fold.index}", fold.index, cache, workers, voice, asked)
+        with held(out / f"fold-{fold.index}"):
+            train_one_fold(setup, out / f"fold-{fold.index}", fold.index, cache, workers, voice, asked)
     clock = time.monotonic()
     prepared = prepare(setup, cache, workers)
     write_motion(out / "motion", prepared)

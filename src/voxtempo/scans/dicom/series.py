@@ -109,7 +109,9 @@ def find_series(path: Path) -> list[FoundSeries]:
         except ScanError as error:
             series.broken = series.broken or str(error)
     if not found:
-        raise ScanError(f"{path}: holds no DICOM image")
+        others = sorted(path.glob("*.nii*")) if path.is_dir() else []
+        hint = f", but {len(others)} NIfTI files: give these by name ({path / '*.nii.gz'})" if others else ""
+        raise ScanError(f"{path}: holds no DICOM image{hint}")
     return sorted(found.values(), key=lambda series: (series.number is None, series.number or 0, series.uid))
 
 
