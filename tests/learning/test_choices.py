@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fold_sides import named, sides
@@ -10,8 +12,9 @@ from voxtempo.cohort import Case, Cohort, GeometryReport, Study
 from voxtempo.cohort.study import NetworkSection, Sample
 from voxtempo.feed import Batches, FeedCase, LabelMap, Voxels, make_sampler
 from voxtempo.learning.choices import check_choices, check_fit
+from voxtempo.learning.losses import build_loss
 from voxtempo.learning.tasks import SegmentTask
-from voxtempo.learning.train import label_weights
+from voxtempo.learning.train import _loss, label_weights
 from voxtempo.scans import Geometry
 from voxtempo.scans.header import Header
 
@@ -118,6 +121,24 @@ def test_balanced_weights_are_inverse_frequencies_of_voxels_that_count():
     voxels = np.array([36 + 56, 28, 4])
     np.testing.assert_allclose(weights * voxels, voxels.sum() / 3)
     np.testing.assert_allclose((weights * voxels).sum() / voxels.sum(), 1.0)
+
+
+@pytest.mark.parametrize(("spacing", "expected"), [((2, 2, 2), (1.0, 1.0, 1.0)), ((0.5, 0.5, 3), (1.0, 1.0, 6.0))])
+def test_losses_of_distance_know_the_voxels_of_the_training_cases(spacing, expected):
+    fed = batches()
+    fed.cases = tuple(replace(case, spacing=spacing) for case in fed.cases)
+    task = SegmentTask(LABELS)
+    rng = np.random.default_rng(0)
+    truth, logits = rng.integers(0, 3, (1, 4, 4, 4)), rng.normal(size=(1, 4, 4, 4, 3)).astype(np.float32)
+
+    def value(loss) -> float:
+        return float(loss(truth, logits))
+
+    planned = value(_loss(study({"loss": "boundary"}), task, fed))
+    assert planned == pytest.approx(value(build_loss("segment", "boundary", {"sides": expected})))
+    assert (planned == value(build_loss("segment", "boundary"))) == (expected == (1.0, 1.0, 1.0))
+    own = _loss(study({"loss": {"boundary": {"sides": [1, 2, 3]}}}), task, fed)
+    assert value(own) == pytest.approx(value(build_loss("segment", "boundary", {"sides": [1, 2, 3]})))
 
 
 def test_weights_that_are_named_are_in_the_order_of_the_outputs_and_others_are_one():

@@ -99,17 +99,41 @@ def test_generalised_dice_sees_a_small_structure_as_well_as_a_large_one():
     assert 0 < lost_large < lost_small
 
 
-@given(st.integers(0, 10**6), st.integers(1, 9), st.sampled_from([(7, 9), (5, 6, 4), (1, 8, 3)]))
-@settings(max_examples=25, deadline=None)
-def test_distances_are_scipys_up_to_the_reach(seed, reach, shape):
+@given(
+    st.integers(0, 10**6),
+    st.integers(1, 9),
+    st.sampled_from([((7, 9), (1, 2.5)), ((5, 6, 4), (1, 1, 6)), ((1, 8, 3), (3, 1, 1.2)), ((5, 6, 4), ())]),
+)
+@settings(max_examples=40, deadline=None)
+def test_distances_are_scipys_up_to_the_reach(seed, reach, grid):
+    shape, sides = grid
     rng = np.random.default_rng(seed)
     marked = rng.random((2, *shape, 2)) < rng.choice([0.02, 0.3])
-    found = keras.ops.convert_to_numpy(distance_to(keras.ops.convert_to_tensor(marked), reach))
+    found = keras.ops.convert_to_numpy(distance_to(keras.ops.convert_to_tensor(marked), reach, sides))
     for sample in range(2):
         for k in range(2):
             one = marked[sample, ..., k]
-            expected = ndimage.distance_transform_edt(~one) if one.any() else np.full(shape, np.inf)
+            expected = ndimage.distance_transform_edt(~one, sides or None) if one.any() else np.full(shape, np.inf)
             np.testing.assert_allclose(found[sample, ..., k], np.minimum(expected, reach), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["boundary", "hausdorff"])
+def test_a_miss_across_thick_slices_weighs_more_than_one_within(name):
+    truth = np.zeros((1, 16, 16, 6), np.int32)
+    truth[:, 4:12, 4:12, 2:4] = 1
+    logits = 20.0 * np.eye(2, dtype=np.float32)[np.stack([np.roll(truth[0], 1, axis) for axis in (0, 2)])]
+    truth = truth.repeat(2, axis=0)
+    alike, thick = (
+        per_sample(name, "segment", truth, logits, dice_weight=0.0, sides=sides) for sides in ((), (1, 1, 6))
+    )
+    moved = (logits.argmax(-1) != truth).sum((1, 2, 3))
+    near, far = alike / moved, thick / moved
+    assert far[1] / far[0] > 2 * near[1] / near[0]
+
+
+def test_sides_of_another_number_of_axes_are_refused():
+    with pytest.raises(StudyError, match="'sides' gives 2 sides of a voxel, but the samples have 3 axes"):
+        distance_to(keras.ops.zeros((1, 4, 4, 4, 1), "bool"), 3, (1.0, 2.0))
 
 
 def test_the_signed_distance_is_half_a_voxel_at_the_border_and_knows_no_ignored_side():

@@ -62,6 +62,25 @@ def test_dropout_samples_answers_with_instance_norm() -> None:
     np.testing.assert_allclose(answer(off, x, training=True), answer(off, x), atol=1e-5)
 
 
+@pytest.mark.parametrize(("level", "silenced"), [(1, {5}), (2, {5, 6})])
+def test_the_averaged_image_enters_every_coarser_level_by_itself(level: int, silenced: set[int]) -> None:
+    """What the levels above hand down is silenced: their kernels, told by their channels, are 0."""
+    options = {"widths": [5, 6, 8], "dropout": 0.0, "norm": "none"}
+    inputs, features = build_features("attention_multiscale_unet2d", (16, 12, 1), options)
+    model = keras.Model(inputs, features.levels[level])
+    for weight in model.weights:
+        if weight.shape[-1] in silenced:
+            weight.assign(np.zeros(weight.shape, np.float32))
+    image = RNG.normal(size=(1, 16, 12, 1)).astype(np.float32)
+    seen = answer(model, image)
+    assert not np.allclose(seen, answer(model, 0 * image))
+    # A change that its cells average away is not seen.
+    cell = 2**level
+    jagged = np.tile([1.0, -1.0], 8)[None, :, None, None].astype(np.float32) * np.ones((1, 16, 12, 1), np.float32)
+    assert cell % 2 == 0
+    np.testing.assert_allclose(answer(model, image + jagged), seen, atol=1e-5)
+
+
 def test_deepmedics_second_pathway_sees_further_than_its_first() -> None:
     def reach(factors: list[int]) -> int:
         options = {"widths": [4, 4, 4], "merged": [4], "factors": factors, "norm": "none"}

@@ -20,7 +20,7 @@ from voxtempo.learning.attention_pooling import AttentionPooling, learn_pooling
 from voxtempo.learning.cases import feed_case
 from voxtempo.learning.checkpoints import Checkpoints, Progress
 from voxtempo.learning.fit import Watch, fit
-from voxtempo.learning.losses import build_loss
+from voxtempo.learning.losses import build_loss, losses
 from voxtempo.learning.losses.labels import IGNORED
 from voxtempo.learning.make_task import make_task
 from voxtempo.learning.mirroring import mirrored_axes
@@ -32,6 +32,7 @@ from voxtempo.learning.tasks import ClassifyTask, LearningTask, SegmentTask
 from voxtempo.learning.window_choices import keeps_time
 from voxtempo.networks import networks, resolve_precision
 from voxtempo.networks.local_weights import load_into
+from voxtempo.networks.options import options_of
 from voxtempo.prepare import PreparedCase
 
 
@@ -207,7 +208,17 @@ def _loss(study: Study, task: LearningTask, train: Batches) -> Any:
             "ignore": IGNORED if task.ignore is not None else None,
             "regions": task.region_indices or None,
         }
+        if name is not None and "sides" in [option.name for option in options_of(losses[name])]:
+            planned["sides"] = _sides(train)
     return build_loss(study.task, name, options, **planned)
+
+
+@fitted_on(TrainingView, "train")
+def _sides(train: Batches) -> tuple[float, ...]:
+    """Return the sides of the median training case's voxels along the axes of a sample, in the shortest one."""
+    x, y, z = np.median([train.sampler.turned(case.spacing) for case in train.cases], axis=0)
+    sides = (x, y) if train.kind == "slice" else (x, y, z)
+    return tuple(round(float(side / min(sides)), 3) for side in sides)
 
 
 @fitted_on(TrainingView, "train")

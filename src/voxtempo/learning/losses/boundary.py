@@ -12,7 +12,7 @@ from voxtempo.learning.losses.distances import signed_distance
 from voxtempo.learning.losses.generalised_dice import GeneralisedDice
 from voxtempo.learning.losses.labels import compare, mean_over_space
 from voxtempo.networks.keras_seam import Tensor, keras
-from voxtempo.networks.options import Count
+from voxtempo.networks.options import Count, Ratio
 
 
 @loss("boundary", tasks=("segment",))
@@ -28,8 +28,10 @@ class Boundary(Loss):
     ----------
     weight : of the distances.
     dice_weight : of the generalised Dice loss.
-    reach : voxels from the border beyond which all is equally far.
+    reach : distance from the border beyond which all is equally far, in the shortest side of a voxel.
     over : of the generalised Dice loss.
+    sides : of a voxel along each axis of a sample, in the shortest one, such as [1, 1, 6]; by default those of the median
+        training case.
     ignore : label whose voxels count nowhere.
     """
 
@@ -37,6 +39,7 @@ class Boundary(Loss):
     dice_weight: Annotated[float, Field(ge=0)] = 1.0
     reach: Count = 10
     over: Reduction = "batch"
+    sides: tuple[Ratio, ...] = ()
     ignore: int | None = None
     main: ClassVar[str | None] = "weight"
 
@@ -44,7 +47,7 @@ class Boundary(Loss):
         """Truth (batch, *space[, k]) and logits (batch, *space, k) to (batch,)."""
         compared = compare(truth, logits, self.ignore)
         p, t = compared.structures()
-        wrong = keras.ops.mean(signed_distance(t > 0.5, compared.mask, self.reach) * (p - t), axis=-1)
+        wrong = keras.ops.mean(signed_distance(t > 0.5, compared.mask, self.reach, self.sides) * (p - t), axis=-1)
         value = self.weight * mean_over_space(wrong, compared.mask)
         if self.dice_weight > 0:
             dice = GeneralisedDice(over=self.over, ignore=self.ignore)

@@ -10,6 +10,9 @@ voxels the boundary loss of two patches of 48 x 48 x 48 costs about twice what D
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from voxtempo.errors import StudyError
 from voxtempo.networks.keras_seam import Tensor, keras
 
 
@@ -23,43 +26,52 @@ def shifted(values: Tensor, axis: int, step: int, fill: float) -> Tensor:
     return keras.ops.pad(values, padding, constant_values=fill)[tuple(chosen)]
 
 
-def distance_to(marked: Tensor, reach: int) -> Tensor:
-    """Return the distance in voxels from each voxel to the nearest marked one of its map, at most ``reach``.
+def distance_to(marked: Tensor, reach: int, sides: Sequence[float] = ()) -> Tensor:
+    """Return the distance from each voxel to the nearest marked one of its map, at most ``reach``.
 
     Parameters
     ----------
     marked : booleans (batch, *space, k).
-    reach : voxels; where nothing is marked so near, the distance is ``reach``.
+    reach : in the shortest side of a voxel, as are distances; where nothing is marked so near, the distance is ``reach``.
+    sides : of a voxel along each axis of space, in the shortest one; all 1 where there are none.
+
+    Raises
+    ------
+    StudyError : as many sides as the maps have axes are wanted, and others are given.
     """
     ops = keras.ops
+    axes = len(marked.shape) - 2
+    if len(sides) not in (0, axes):
+        raise StudyError(f"train.loss: 'sides' gives {len(sides)} sides of a voxel, but the samples have {axes} axes.")
     far = float(reach**2)
     squared = ops.where(marked, 0.0, far)
-    for axis in range(1, len(marked.shape) - 1):
+    for axis, side in enumerate(sides or (1.0,) * axes, start=1):
         nearest = squared
-        for step in range(1, min(reach, marked.shape[axis] - 1) + 1):
-            for side in (step, -step):
-                nearest = ops.minimum(nearest, shifted(squared, axis, side, far) + float(step**2))
+        for step in range(1, min(int(reach / side), marked.shape[axis] - 1) + 1):
+            for way in (step, -step):
+                nearest = ops.minimum(nearest, shifted(squared, axis, way, far) + float((step * side) ** 2))
         squared = nearest
     return ops.sqrt(squared)
 
 
-def signed_distance(inside: Tensor, mask: Tensor | None, reach: int) -> Tensor:
+def signed_distance(inside: Tensor, mask: Tensor | None, reach: int, sides: Sequence[float] = ()) -> Tensor:
     """Return the distance to the border in units of the reach, (batch, *space, k): positive outside, negative inside.
 
-    The border lies between voxels, so distances are half voxels at least. What does not count is on neither side. A
+    The border lies between voxels, so distances are half a (shortest) side at least. What does not count is on neither side. A
     structure that is not there is a full reach away; the edge of the image is no border.
 
     Parameters
     ----------
     inside : booleans (batch, *space, k).
     mask : 1 where a voxel counts, (batch, *space), or None.
-    reach : voxels.
+    reach : in the shortest side of a voxel.
+    sides : as in ``distance_to``.
     """
     ops = keras.ops
     outside = ops.logical_not(inside)
     if mask is not None:
         known = mask[..., None] > 0
         inside, outside = ops.logical_and(inside, known), ops.logical_and(outside, known)
-    away, within = distance_to(inside, reach), distance_to(outside, reach)
+    away, within = distance_to(inside, reach, sides), distance_to(outside, reach, sides)
     signed = ops.where(inside, 0.5 - within, away - 0.5)
     return ops.stop_gradient(signed / (reach - 0.5))

@@ -12,7 +12,7 @@ from voxtempo.learning.losses.dice import Dice
 from voxtempo.learning.losses.distances import shifted, signed_distance
 from voxtempo.learning.losses.labels import compare, mean_over_space
 from voxtempo.networks.keras_seam import Tensor, keras
-from voxtempo.networks.options import Count
+from voxtempo.networks.options import Count, Ratio
 
 
 @loss("hausdorff", tasks=("segment",))
@@ -30,8 +30,11 @@ class Hausdorff(Loss):
         errors of one layer cost nothing there.
     alpha : power of the distance.
     weight, dice_weight : of the surrogate and of the Dice loss.
-    reach : voxels up to which errors are told apart by their size; layers of the erosion.
+    reach : distance up to which errors are told apart by their size, in the shortest side of a voxel; layers of the erosion,
+        which knows voxels alone.
     over : of the Dice loss.
+    sides : of a voxel along each axis of a sample, in the shortest one, such as [1, 1, 6]; by default those of the median
+        training case.
     ignore : label whose voxels count nowhere.
     """
 
@@ -41,6 +44,7 @@ class Hausdorff(Loss):
     dice_weight: Annotated[float, Field(ge=0)] = 1.0
     reach: Count = 10
     over: Reduction = "batch"
+    sides: tuple[Ratio, ...] = ()
     ignore: int | None = None
     main: ClassVar[str | None] = "by"
 
@@ -52,7 +56,7 @@ class Hausdorff(Loss):
         if self.by == "erosion":
             far = self._eroded(wrong)
         else:
-            borders = (signed_distance(side > 0.5, compared.mask, self.reach) for side in (t, p))
+            borders = (signed_distance(side > 0.5, compared.mask, self.reach, self.sides) for side in (t, p))
             true, said = (keras.ops.power(keras.ops.abs(border), self.alpha) for border in borders)
             far = wrong * (true + said) / 2
         value = self.weight * mean_over_space(keras.ops.mean(far, axis=-1), compared.mask)
