@@ -116,9 +116,12 @@ def test_a_class_of_one_subject_is_absent_from_many_resamples_without_harm():
     scores, truth, _ = _made(40, 3)
     truth = np.where(np.arange(40) == 0, 2, truth % 2)
     result = classification_metrics(scores, truth, list("abc"), np.arange(40), 500)
-    for name in ("accuracy", "balanced_accuracy", "f1"):
+    for name in ("accuracy", "balanced_accuracy"):
         figure = result[name]
         assert 0 <= figure.low <= figure.high <= 1
+    assert result["balanced_accuracy"].approximate, "one subject of a class"
+    assert not result["accuracy"].approximate
+    assert result["per_class"]["c"]["recall"].n == 1
     assert result["auc"].value is not None
     assert result["auc"].low is None  # one subject does not tell how its class varies
     assert [result["per_class"][name]["cases"] for name in "abc"] == np.bincount(truth).tolist()
@@ -197,3 +200,17 @@ def test_bounds_and_order(seed, k, failing):
     if not np.isnan(scores).any() and k > 2:
         assert relabelled["auc"].value == pytest.approx(one["auc"].value)
         assert relabelled["f1"].value == pytest.approx(one["f1"].value)
+
+
+def test_averages_have_no_interval_where_a_class_is_never_predicted():
+    rng = np.random.default_rng(2)
+    truth = np.array([0] * 30 + [1] * 18 + [2] * 6)
+    scores = rng.dirichlet([2, 2, 2], truth.size) + 2 * np.eye(3)[truth]
+    scores[:, 2] = 0.0
+    scores /= scores.sum(axis=1, keepdims=True)
+    result = classification_metrics(scores, truth, list("abc"), np.arange(truth.size), FEW)
+    for name in ("precision", "f1"):
+        assert result[name].value is not None
+        assert result[name].low is None, "its 0 for class c varies in no resample"
+    assert result["balanced_accuracy"].low is not None
+    assert not result["balanced_accuracy"].approximate

@@ -106,8 +106,9 @@ def test_rates_are_scikit_learns_and_bayes_rule_moves_them():
 
 def test_nobody_called_and_nobody_to_call():
     nobody = rates_of_calls(np.zeros(6, bool), [True] * 3 + [False] * 3, np.arange(6), 0.1, FEW)
-    assert nobody["positive_predictive_value"].value == nobody["sensitivity"].value == 0.0
-    assert nobody["positive_predictive_value_at_prevalence"].value == 0.0
+    assert nobody["sensitivity"].value == 0.0
+    assert nobody["positive_predictive_value"].value is None, "of nobody there is no share"
+    assert nobody["positive_predictive_value_at_prevalence"].value is None
     healthy = rates_of_calls(np.zeros(6, bool), np.zeros(6, bool), np.arange(6), 0.1, FEW)
     assert healthy["sensitivity"].value is None
     assert healthy["positive_predictive_value"].value is None

@@ -93,6 +93,10 @@ def test_sidecar_and_header_are_compared(tmp_path: Path, save_nifti: Save):
     assert check_geometry(Cohort((Case("r", "r", {"b": path}, repetition_time=2.0),))).problems == ()
     report = check_geometry(Cohort((Case("r", "r", {"b": path}, repetition_time=2.5),)))
     assert found(report) == [("warning", "r")]
+    events = (Event(3.0, 1.0, "a"),)
+    for sidecar, severity in ((2.05, "warning"), (2.5, "error"), (0.002, "error")):
+        report = check_geometry(Cohort((Case("r", "r", {"b": path}, repetition_time=sidecar, events=events),)))
+        assert found(report) == [(severity, "r")]
 
 
 def test_events_need_a_series_and_lie_inside_it(tmp_path: Path, save_nifti: Save):

@@ -59,7 +59,7 @@ def _written(task: LearningTask, folder: Path, by: str) -> dict:
     maps = [rng.integers(0, 3, (2, 6, 6, 6), dtype=np.uint8) for _ in rows] if isinstance(task, SegmentTask) else []
     figures = tuple(segmentation_case(ours, theirs, task.labels, (1, 1, 2)) for ours, theirs in maps)
     evaluate = SimpleNamespace(by=by, intervals=100, subgroups=["scanner"], prevalence=0.1)
-    cases = tuple(Case(row["id"], row["subject"], {}, row={"scanner": ("one", "other")[i // 2 % 2]})
+    cases = tuple(Case(row["id"], row["subject"], {}, row={"scanner": ("one", "other")[i // 4 % 2]})
                   for i, row in enumerate(rows))  # fmt: skip
     study = SimpleNamespace(evaluate=evaluate, split=SimpleNamespace(seed=0))
     predictor = SimpleNamespace(task=task, tasks=[task], calibrations=())

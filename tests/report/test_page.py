@@ -61,6 +61,48 @@ def test_the_verdict_is_honest_about_weak_results(tmp_path: Path, figure, words)
     assert words in verdict_of(read_run(folder)).judgement
 
 
+@pytest.mark.parametrize(
+    ("gain", "words"),
+    [
+        (_figure(0.08, 0.02, 0.14), "On the same cases it is better than chance by 0.08 [0.02, 0.14]."),
+        (_figure(0.08, -0.02, 0.18), "by this figure they do not show that the network has learned"),
+        (_figure(-0.08, -0.12, -0.02), "On the same cases it is worse than chance"),
+    ],
+)
+def test_the_verdict_is_of_the_same_cases_where_that_is_known(tmp_path: Path, gain, words):
+    baseline = {"accuracy": _figure(0.64, 0.5, 0.75), "gain": {"accuracy": gain}}
+    folder = _shrink(tmp_path, test={"accuracy": _figure(0.72, 0.58, 0.83)}, baseline=baseline)
+    assert words in verdict_of(read_run(folder)).judgement
+
+
+@pytest.mark.parametrize(
+    ("files", "train", "words"),
+    [
+        ({}, "last", "which chose nothing: the last weights were kept"),
+        ({}, "best", "which chose the weights and so flatter the network"),
+        (
+            {"postprocess": {"operations": [{"fill_holes": {}}], "chosen_on": "validation"}},
+            "last",
+            "which chose operations on label maps and so flatter the network",
+        ),
+        ({"postprocess": {"operations": [], "chosen_on": "validation"}}, "last", "which chose nothing"),
+        (
+            {"mirror": {"axes": ["x"], "chosen_on": "validation"}},
+            "best",
+            "which chose the weights and mirror images and so flatter the network",
+        ),
+    ],
+)
+def test_validation_cases_that_chose_something_are_said_to(tmp_path: Path, files, train, words):
+    folder = _shrink(
+        tmp_path, test={"accuracy": _figure(0.8, 0.7, 0.9)}, validation={"accuracy": _figure(0.9, 0.8, 0.95)}
+    )
+    (folder / "study.yaml").write_text(f"name: x\ntask: classify\ntrain: {{keep: {train}}}\n", encoding="utf-8")
+    for name, record in files.items():
+        (folder / f"{name}.json").write_text(json.dumps(record), encoding="utf-8")
+    assert words in _text(write_report(folder))
+
+
 def test_validation_is_named_where_there_is_no_test(tmp_path: Path):
     folder = _shrink(tmp_path, test={}, validation={"accuracy": _figure(0.84, 0.76, 0.91)})
     assert verdict_of(read_run(folder)).sentence.startswith("Validation accuracy 0.84")

@@ -87,6 +87,32 @@ def test_repetition_time_is_the_time_between_volumes(series_maker, stated, step,
     assert scan.repetition_time == pytest.approx(expected, abs=1e-6)
 
 
+def over_midnight(dataset, t):
+    """Take a volume each second from two seconds before midnight, and remove the dates."""
+    dataset.AcquisitionTime = f"2359{58 + t:02}" if t < 2 else f"0000{t - 2:02}"
+    for name in ("AcquisitionDate", "ContentDate", "SeriesDate", "StudyDate"):
+        if name in dataset:
+            delattr(dataset, name)
+
+
+def test_a_series_over_midnight_without_dates_is_in_order(series_maker):
+    voxels = series_maker.voxels(volumes=5)
+    scan = read_scan(series_maker.classic(voxels, change=lambda d, t, z: over_midnight(d, t)))
+    same(scan, voxels)
+    assert scan.repetition_time == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("stated", "expected"), [(4.5, None), (1500, 1.5)])
+def test_the_time_of_an_excitation_is_not_that_of_a_volume(series_maker, stated, expected):
+    def change(dataset, t, z):
+        dataset.AcquisitionDate, dataset.AcquisitionTime, dataset.RepetitionTime = "20240131", "100000", stated
+
+    voxels = series_maker.voxels(volumes=5)
+    scan = read_scan(series_maker.classic(voxels, change=change))
+    same(scan, voxels)
+    assert scan.repetition_time == expected
+
+
 def test_slices_are_ordered_in_space_not_by_number(series_maker):
     voxels = series_maker.voxels()
     scan = read_scan(series_maker.classic(voxels, change=lambda d, t, z: setattr(d, "InstanceNumber", 50 - z)))

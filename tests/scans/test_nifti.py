@@ -104,7 +104,16 @@ def header_of(tmp_path, shape=(3, 4, 5, 6), **fields):
 
 @pytest.mark.parametrize(
     ("code", "stored", "seconds"),
-    [(8, 2.5, 2.5), (16, 2500, 2.5), (24, 2.5e6, 2.5), (0, 0.8, 0.8), (8, 0.8, 0.8), (32, 2.5, None), (8, 0, None)],
+    [
+        (8, 2.5, 2.5),
+        (16, 2500, 2.5),
+        (24, 2.5e6, 2.5),
+        (0, 0.8, 0.8),
+        (0, 2000, 2.0),
+        (8, 0.8, 0.8),
+        (32, 2.5, None),
+        (8, 0, None),
+    ],
 )
 def test_repetition_time_in_seconds(tmp_path, code, stored, seconds):
     path = header_of(tmp_path, xyzt_units=2 + code, pixdim=[1, 1, 1, 1, stored, 1, 1, 1])

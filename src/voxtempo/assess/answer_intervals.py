@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,12 @@ from voxtempo.assess.resampling import Units, units_of
 from voxtempo.assess.roc import failure_scores
 
 Named = dict[tuple[str, int | None], Figure]
+
+
+AVERAGED = ("balanced_accuracy", "precision", "recall", "specificity", "f1", "auc", "average_precision")
+"""What is averaged over the classes."""
+RARE = 5
+"""A class of fewer subjects makes intervals of averages over classes approximate."""
 
 
 def answer_figures(
@@ -47,7 +54,41 @@ def answer_figures(
         mean = mean_of_proportions([figures["recall", i] for i in range(k) if (codes == i).any()])
         if mean is not None:
             figures["recall", None] = figures["balanced_accuracy", None] = mean
+    for i in range(k):  # a class of three subjects says what three subjects can
+        for name, counted in (("recall", codes == i), ("specificity", codes != i), ("precision", predicted == i)):
+            if (name, i) in figures and counted.any():
+                figures[name, i] = replace(figures[name, i], n=len(np.unique(units.codes[counted])))
     return figures | _area_figures(scores, codes, failed, units)
+
+
+def of_rare_classes(
+    figures: Named, codes: NDArray[np.intp], predicted: NDArray[np.intp], subjects: ArrayLike | Sequence[Any]
+) -> Named:
+    """Return the averages over classes whose intervals claim too much where a class is rare, corrected.
+
+    A class that is never predicted has precision and F1 of 0 in every resample, so an interval of their average would leave
+    out how uncertain that is: there is none. Where a class has few subjects, intervals of averages are approximate.
+
+    Parameters
+    ----------
+    figures : by (name, class or None).
+    codes, predicted, subjects : as in ``answer_figures``.
+    """
+    present = np.unique(codes)
+    unseen = [i for i in present if not ((predicted == i) & (codes == i)).any()]
+    names = np.asarray(subjects).astype(str)
+    fewest = min((len(np.unique(names[codes == i])) for i in present), default=0)
+    found: Named = {}
+    for name in AVERAGED:
+        figure = figures.get((name, None))
+        if figure is None:
+            continue
+        if unseen and name in ("precision", "f1"):
+            figure = replace(figure, low=None, high=None)
+        if fewest < RARE:
+            figure = replace(figure, claimed_from=max(figure.claimed_from, figure.n + 1))
+        found[name, None] = figure
+    return found
 
 
 def _area_figures(scores: Scores, codes: NDArray[np.intp], failed: Mask, units: Units) -> Named:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from voxtempo.assess.answer_intervals import answer_figures
+from voxtempo.assess.answer_intervals import answer_figures, of_rare_classes
 from voxtempo.assess.confusion_rates import Rates, confusion_rates, confusion_tables, macro
 from voxtempo.assess.intervals import check_lengths, weighted_figures
 from voxtempo.assess.precision_recall import average_precision
@@ -91,6 +91,8 @@ def classification_metrics(
     predicted = predicted_codes(scores, thresholds)
     figures = weighted_figures(classification_statistic(scores, codes, thresholds), names, resamples, seed)
     figures |= answer_figures(scores, codes, predicted, names)
+    if len(classes) > 2:
+        figures |= of_rare_classes(figures, codes, predicted, names)
     table = confusion_tables(np.ones((1, codes.size)), codes, predicted, len(classes))[0].astype(int)
     result: dict[str, Any] = {name: figure for (name, code), figure in figures.items() if code is None}
     result["per_class"] = {

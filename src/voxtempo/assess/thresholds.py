@@ -114,9 +114,9 @@ def rates_of_calls(
 
     Returns
     -------
-    "sensitivity", "specificity", "youden" (their sum minus 1), "positive_predictive_value" and "negative_predictive_value" (0
-    where nobody was called so), and with ``prevalence`` both values there, by Bayes' rule from sensitivity and specificity:
-    "positive_predictive_value_at_prevalence", "negative_predictive_value_at_prevalence".
+    "sensitivity", "specificity", "youden" (their sum minus 1), "positive_predictive_value" and "negative_predictive_value"
+    (undefined where nobody was called so). With ``prevalence`` both values there, by Bayes' rule from sensitivity and
+    specificity: "positive_predictive_value_at_prevalence", "negative_predictive_value_at_prevalence".
 
     Raises
     ------
@@ -137,15 +137,15 @@ def rates_of_calls(
             "sensitivity": sensitivity,
             "specificity": specificity,
             "youden": sensitivity + specificity - 1.0,
-            "positive_predictive_value": np.where(hits + missed > 0, _share(hits, hits + alarms, 0.0), np.nan),
-            "negative_predictive_value": np.where(spared + alarms > 0, _share(spared, spared + missed, 0.0), np.nan),
+            "positive_predictive_value": np.where(hits + missed > 0, _share(hits, hits + alarms), np.nan),
+            "negative_predictive_value": np.where(spared + alarms > 0, _share(spared, spared + missed), np.nan),
         }
         if prevalence is not None:
             found, false = sensitivity * prevalence, (1.0 - specificity) * (1.0 - prevalence)
             right, lost = specificity * (1.0 - prevalence), (1.0 - sensitivity) * prevalence
             for name, share in (
-                ("positive", _share(found, found + false, 0.0)),
-                ("negative", _share(right, right + lost, 0.0)),
+                ("positive", _share(found, found + false)),
+                ("negative", _share(right, right + lost)),
             ):
                 rates[f"{name}_predictive_value_at_prevalence"] = np.where(both, share, np.nan)
         return rates
@@ -164,5 +164,5 @@ def rates_of_calls(
     return figures
 
 
-def _share(part: NDArray[np.float64], whole: NDArray[np.float64], nothing: float = np.nan) -> NDArray[np.float64]:
-    return np.where(whole > 0, part / np.where(whole > 0, whole, 1.0), nothing)
+def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(whole > 0, part / np.where(whole > 0, whole, 1.0), np.nan)

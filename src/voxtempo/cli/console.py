@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from typing import Any
 
@@ -115,5 +116,8 @@ def metric_lines(metrics: dict[str, Any]) -> list[str]:
 def _figure(figure: dict[str, Any]) -> str:
     if figure["value"] is None:
         return f"undefined over {figure['n']} {figure['over']}"
-    interval = f" [{figure['low']:.3f}, {figure['high']:.3f}]" if figure.get("low") is not None else ""
-    return f"{figure['value']:.3f}{interval} over {figure['n']} {figure['over']}"
+    ends = [figure["low"], figure["high"]] if figure.get("low") is not None else []
+    size = max(abs(end) for end in (figure["value"], *ends))
+    digits = 3 if size >= 0.1 or size == 0 else min(9, 2 - math.floor(math.log10(size)))  # three figures in small units
+    interval = f" [{ends[0]:.{digits}f}, {ends[1]:.{digits}f}]" if ends else ""
+    return f"{figure['value']:.{digits}f}{interval} over {figure['n']} {figure['over']}"

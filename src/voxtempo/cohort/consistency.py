@@ -14,6 +14,8 @@ from voxtempo.cohort.problem import Problem, few
 from voxtempo.errors import VoxTempoError
 from voxtempo.scans import Header, read_header
 
+FAR_TIMES = 1.1
+"""Header and sidecar whose repetition times are so many times apart put events on different volumes."""
 MAJORITY = 0.6
 PROPERTIES = ("shape", "spacing (mm)", "orientation", "volumes", "repetition time (s)", "data type", "channels")
 
@@ -131,7 +133,13 @@ def _grids(headers: Mapping[str, Mapping[str, Header]], masks: Mapping[str, Head
         if len(set(volumes.values())) > 1:
             told = ", ".join(f"{name} {n}" for name, n in volumes.items())
             yield Problem("error", case_id, f"its channels have different numbers of volumes: {told}.")
-        if case_id in masks and masks[case_id].volumes > 1:
+        if case_id in masks and masks[case_id].volumes > 1 and max(volumes.values()) > 1:
+            message = (
+                f"its scan and its label map ({masks[case_id].source}) are series, but 'segment' works on slices and volumes: "
+                "give each volume as a file, and as a row of the table, of its own."
+            )
+            yield Problem("error", case_id, message)
+        elif case_id in masks and masks[case_id].volumes > 1:
             yield Problem(
                 "error",
                 case_id,
@@ -190,8 +198,12 @@ def _time(
         time, sidecar = times[case.id], case.repetition_time
         header_time = next((h.repetition_time for h in headers[case.id].values() if h.volumes > 1), None)
         if header_time and sidecar and abs(header_time - sidecar) > 0.005 * sidecar:
-            message = f"its header says a repetition time of {header_time:.4g} s (used), its sidecar {sidecar:.4g} s."
-            yield Problem("warning", case.id, message)
+            said = f"its header says a repetition time of {header_time:.4g} s, its sidecar {sidecar:.4g} s"
+            far = case.events and not 1 / FAR_TIMES < header_time / sidecar < FAR_TIMES
+            way_out = (
+                ": the events would fall on other volumes. Correct one of them" if far else " (the header's is used)"
+            )
+            yield Problem("error" if far else "warning", case.id, f"{said}{way_out}.")
         if not case.events:
             continue
         if volumes[case.id] == 1:

@@ -20,6 +20,9 @@ FOLDS = 5
 ROLES = ("train", "validation", "test")
 Strata = dict[str, tuple[str, ...]]
 
+FEW_TESTED = 5
+"""Fewer subjects on the test sides of all folds together are told."""
+
 
 def make_folds(cohort: Cohort, split: Split) -> tuple[Fold, ...]:
     """Return the folds of a study; groups (subjects, and what identical images join to them) are never cut.
@@ -198,6 +201,12 @@ def check_folds(cohort: Cohort, folds: Sequence[Fold], column: str | None = None
             places = "every fold" if len(where) == len(folds) else few(where)
             message = f"no {role} case is '{name}' in {places}: {why}."
             problems.append(Problem(severity, "split", message))
+    tested = {case.group for fold in folds for case in cohort.only(fold.test)}
+    if folds and len(tested) < FEW_TESTED:
+        who = "one subject" if len(tested) == 1 else f"{len(tested)} subjects"
+        verb = "is" if len(tested) == 1 else "are"
+        message = f"{who} in all {verb} tested: that says next to nothing of how far off figures are."
+        problems.append(Problem("warning", "split", message))
     for fold in folds:
         left_out = len(cohort) - len(fold.train) - len(fold.validation) - len(fold.test)
         if left_out:

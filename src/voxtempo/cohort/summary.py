@@ -126,10 +126,11 @@ def _describe(cohort: Cohort, column: str, add: Callable[[str, Callable[[Sequenc
 
 
 def _mean(values: Sequence[float], figures: int | None = None) -> str:
-    """Return "mean (sd)" with one decimal, or with so many significant figures."""
-    form = ".1f" if figures is None else f".{figures}g"
+    """Return "mean (sd)" with one decimal, or with so many significant figures; three where one decimal shows nothing."""
     if not values:
         return "-"
+    small = np.abs(values).max() < 1
+    form = ".1f" if figures is None and not small else f".{figures or 3}g"
     return f"{np.mean(values):{form}} ({np.std(values, ddof=1):{form}})" if len(values) > 1 else f"{values[0]:{form}}"
 
 

@@ -82,10 +82,10 @@ def _calibration(
         answers, truth, groups = judged_units(each.rows, task, study.evaluate.by)
         return calibration_metrics(answers, class_codes(truth, task.classes), task.classes, groups, **settings)
 
-    if not predictor.calibrations:
+    if all(each.neutral for each in predictor.calibrations):  # none asked for, or none that could be fitted
         return {"method": "none", "test": figures(judged)}
     before = told_again(judged, predictor.with_calibrations(()))
-    method = next((each.method for each in predictor.calibrations if not each.neutral), "none")
+    method = next(each.method for each in predictor.calibrations if not each.neutral)
     return {"method": method, "test": figures(judged), "test_before": figures(before)}
 
 

@@ -9,13 +9,17 @@ import numpy as np
 
 from voxtempo.assess import (
     aggregate_by_subject,
+    class_codes,
     classification_baseline,
     classification_metrics,
     corrected_metrics,
+    mean_figures,
     regression_baseline,
     regression_metrics,
     segmentation_metrics,
 )
+from voxtempo.assess.classification import predicted_codes
+from voxtempo.assess.regression import with_failures
 from voxtempo.cohort.study import Study
 from voxtempo.inference.judged import Judged, Row
 from voxtempo.learning.tasks import ClassifyTask, LearningTask, RegressTask, SegmentTask
@@ -91,6 +95,10 @@ def baseline_of(
     study : number of resamples and the seed.
     training_truth : classes of the training cases (classify); None takes the commonest class of the cases themselves.
     by : "case" or "subject".
+
+    Returns
+    -------
+    The baseline's figures, and "gain": by how much the network is better on the same cases ("accuracy", "mae"), paired.
     """
     task = tasks[0]
     if isinstance(task, SegmentTask):
@@ -99,7 +107,17 @@ def baseline_of(
     kept = {row["subject"] if by == "subject" else row["id"]: row for row in judged.rows}.values()
     truth = [row["truth"] for row in kept]
     groups = [row["group"] for row in kept]
+    answers, own, by_group = judged_units(judged.rows, task, by)
     if isinstance(task, ClassifyTask):
-        return classification_baseline(truth, task.classes, groups, training_truth, **settings)
-    mean = float(np.mean([each.mean for each in tasks if isinstance(each, RegressTask)]))
-    return regression_baseline([float(value) for value in truth], mean, groups, **settings)
+        baseline = classification_baseline(truth, task.classes, groups, training_truth, **settings)
+        seen = class_codes(truth if training_truth is None else training_truth, task.classes)
+        true = class_codes(own, task.classes)
+        thresholds = fitted_beside(judged.rows, "threshold", by) if len(task.classes) == 2 else None
+        right = predicted_codes(answers, thresholds) == true
+        gain = {"accuracy": right.astype(np.float64) - (true == np.bincount(seen).argmax())}
+    else:
+        mean = float(np.mean([each.mean for each in tasks if isinstance(each, RegressTask)]))
+        baseline = regression_baseline([float(value) for value in truth], mean, groups, **settings)
+        values = np.asarray(own, np.float64)
+        gain = {"mae": np.abs(values - mean) - np.abs(values - with_failures(answers[:, 0], values))}
+    return baseline | {"gain": mean_figures(gain, by_group, **settings, scale="plain")}

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from voxtempo.assess import class_codes, subgroup_metrics, subgroup_of
+from voxtempo.assess.answer_intervals import AVERAGED
 from voxtempo.assess.classification import classification_statistic
 from voxtempo.assess.figure import Figure
 from voxtempo.assess.gaps import Part, subgroup_gaps
 from voxtempo.assess.intervals import mean_statistic
 from voxtempo.assess.regression import regression_statistic
+from voxtempo.assess.resampling import FEWEST_SUBJECTS
 from voxtempo.assess.segmentation import structure_columns
 from voxtempo.assess.subgroups import UNKNOWN
 from voxtempo.cohort.case import Case
@@ -53,10 +55,19 @@ def gaps_of(
         }
         keys = dict.fromkeys(key for part, names in parts.values() for key in part(np.ones((1, len(names)))))
         goals = {key: goal for key in keys if (goal := goal_of(key[0])) is not None}
+        if isinstance(task, ClassifyTask) and not _same_classes(judged, groups, parts):
+            goals = {(name, of): goal for (name, of), goal in goals.items() if of is not None or name not in AVERAGED}
         own = {name: {key: _figure_in(subgroups[column][name], key, task) for key in goals} for name in parts}
         figures = {name: {key: figure for key, figure in each.items() if figure} for name, each in own.items()}
         found[column] = _nested(subgroup_gaps(parts, goals, **settings, figures=figures), task)
     return found
+
+
+def _same_classes(judged: Judged, groups: np.ndarray, parts: Mapping[str, Part[Any]]) -> bool:
+    """Return whether all groups that are compared hold the same classes: averages over other classes are no comparison."""
+    truth = np.array([str(row["truth"]) for row in judged.rows])
+    enough = [name for name, (_, people) in parts.items() if len(set(map(str, people))) >= FEWEST_SUBJECTS]
+    return len({frozenset(truth[groups == name]) for name in enough}) < 2
 
 
 def subgroup_values(rows: Sequence[Row], study: Study, cases: Sequence[Case]) -> dict[str, list[str]]:

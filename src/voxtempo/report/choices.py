@@ -13,6 +13,23 @@ def chosen(run: RunFiles) -> list[str]:
     return [*_harmonised(run), *_together(run), *_mirror(run.mirror), *_postprocess(run.postprocess)]
 
 
+def chosen_by_validation(run: RunFiles) -> list[str]:
+    """Return what the validation cases chose, whose own figures are too good for it."""
+    every = (run, *run.folds)
+    evaluate = mapping(run.study.get("evaluate"))
+    calibration = mapping(run.metrics.get("calibration")).get("method") or "none"
+    found = {
+        "the weights": mapping(run.study.get("train")).get("keep") != "last",
+        "mirror images": any(each.mirror.get("chosen_on") and each.mirror.get("axes") for each in every),
+        "operations on label maps": any(
+            each.postprocess.get("chosen_on") and each.postprocess.get("operations") for each in every
+        ),
+        "the calibration": calibration != "none",
+        "the threshold": run.task == "classify" and evaluate.get("threshold") not in (None, "none"),
+    }
+    return [name for name, chosen in found.items() if chosen]
+
+
 def _harmonised(run: RunFiles) -> list[str]:
     """Return what each fold's harmonisers learned from whom; a look at test images is told first of all."""
     lines = []

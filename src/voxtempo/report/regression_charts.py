@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
@@ -63,7 +65,15 @@ def bland_altman_chart(
     axes.axhline(0, color=RULE, linewidth=1.5)
     _dots(axes, mean, difference)
     reach = float(np.abs(difference).max())
-    digits = 0 if reach >= 100 else 1 if reach >= 10 else 2
+    digits = (
+        0
+        if reach >= 100
+        else 1
+        if reach >= 10
+        else 2
+        if reach >= 0.5 or reach == 0
+        else 1 - math.floor(math.log10(reach))
+    )
     for value, style, text in (
         (bias, "-", "bias"),
         (bias + 1.96 * spread, (0, (6, 3)), "+1.96 SD"),

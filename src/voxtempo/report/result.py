@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from voxtempo.assess import aggregate_by_subject
 from voxtempo.errors import RunError, VoxTempoError
+from voxtempo.report.choices import chosen_by_validation
 from voxtempo.report.classification_charts import roc_chart
 from voxtempo.report.elsewhere import elsewhere
 from voxtempo.report.regression_charts import bland_altman_chart, scatter_chart
@@ -18,6 +19,7 @@ from voxtempo.report.run_files import RunFiles, mapping, numbers
 from voxtempo.report.section import Section
 from voxtempo.report.segmentation_charts import strip_chart
 from voxtempo.report.threshold import decision_charts, threshold_table
+from voxtempo.wording import listed
 
 Chart = tuple[str, Markup]
 
@@ -39,7 +41,7 @@ def result_section(run: RunFiles) -> Section:
         "folds": fold_grid(run) if run.folds else None,
         "by_case": metric_lines(run, mapping(run.metrics.get(f"{run.role}_by_case"))),
         "other": _other_role(run),
-        "selected": mapping(run.study.get("train")).get("keep") != "last",
+        "selected": listed(chosen_by_validation(run)),
         "baseline": str(mapping(run.metrics.get("baseline")).get("method", "")),
         "flat": False,
         "failed": metrics.get("failed") if isinstance(metrics.get("failed"), int) else None,
@@ -63,6 +65,7 @@ def result_section(run: RunFiles) -> Section:
         named = (("Lesions (connected components)", lesions), ("Volume agreement", volumes))
         content["more"] = [(title, grid) for title, grid in named if grid is not None]
         content["charts"] = _strips(run)
+        notes += _absent(run)
     else:
         content["grid"] = band_grid(metrics)
         content["corrected"] = metric_lines(run, mapping(metrics.get("corrected")))
@@ -71,6 +74,23 @@ def result_section(run: RunFiles) -> Section:
     content["flat"] = any(table.flat for table in tables if table is not None)
     shown = any(content[key] for key in ("lines", "folds", "charts", "elsewhere")) or content.get("confusion")
     return Section("result", "Result", content if shown else {}, tuple(notes))
+
+
+def _absent(run: RunFiles) -> list[str]:
+    """Return a sentence about labels that many of the judged cases do not have: what their averages are made of."""
+    found = []
+    for label in run.labels:
+        volumes = numbers(run.rows, f"true_volume_{label}")
+        known = volumes[np.isfinite(volumes)]
+        there = int((known > 0).sum())
+        if there < known.size:
+            found.append(f"{label} is in {there} of {known.size} cases")
+    if not found:
+        return []
+    return [
+        f"{'; '.join(found)}. Where there is none, Dice, sensitivity, precision and their like are 1 if nothing was marked, "
+        "and 0 if something was: averages over labels that are often absent say more of silence than of finding."
+    ]
 
 
 def _other_role(run: RunFiles) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from voxtempo.report.numbers import (
     value_of,
 )
 from voxtempo.report.run_files import RunFiles, mapping
+from voxtempo.wording import listed
 
 SIDES = {"test": "Test", "validation": "Validation"}
 
@@ -59,7 +60,7 @@ def verdict_of(run: RunFiles) -> Verdict:
     title = metric.title if run.task == "segment" else metric.title[0].lower() + metric.title[1:]
     target = mapping(mapping(run.study.get("cohort")).get("target")).get("column")
     title += f" of {target}" if run.task == "regress" and target else ""
-    averaged = f", mean of {_listed(run.averaged)}," if run.task == "segment" and len(run.averaged) > 1 else ""
+    averaged = f", mean of {_labels(run.averaged)}," if run.task == "segment" and len(run.averaged) > 1 else ""
     sentence = f"{SIDES[run.role]} {title}{averaged} {text}{f' {interval}' if interval else ''}"
     sentence += f" over {units}" if units else ""
     baseline = baseline_of(run, name)
@@ -71,7 +72,7 @@ def verdict_of(run: RunFiles) -> Verdict:
     low, high = interval_of(figure) or (None, None)
     return Verdict(
         sentence=f"{sentence}.",
-        judgement=_judgement(run, figure, baseline, smaller),
+        judgement=_judgement(run, figure, baseline, name),
         value=text,
         title=f"{SIDES[run.role]} {title}",
         at=place(value, span),
@@ -107,7 +108,7 @@ def baseline_text(run: RunFiles, baseline: float | None, axis: Axis, digits: int
     return f"{'training mean' if run.task == 'regress' else 'chance'} {number(baseline, digits)}"
 
 
-def _judgement(run: RunFiles, figure: Any, baseline: float | None, smaller: bool) -> str:
+def _judgement(run: RunFiles, figure: Any, baseline: float | None, name: str) -> str:
     interval = interval_of(figure)
     if interval is None:
         if (mapping(figure).get("n") or 0) > 1:
@@ -120,9 +121,19 @@ def _judgement(run: RunFiles, figure: Any, baseline: float | None, smaller: bool
     if baseline is None:
         return _worst(run)
     held = "what the training mean reaches" if run.task == "regress" else "chance"
+    gain = mapping(mapping(mapping(run.metrics.get("baseline")).get("gain")).get(name))
+    paired = interval_of(gain)
+    if paired is not None and run.role == "test":  # of the same cases, so far sharper than the figure's own interval
+        figures = digits_for(gain, "signed")
+        by = f"better than {held} by {number(value_of(gain), figures)} {interval_text(gain, figures)}"
+        if paired[0] > 0:
+            return f"On the same cases it is {by}."
+        if paired[1] < 0:
+            return f"On the same cases it is worse than {held}: look for a mistake in labels or preparation."
+        return f"On the same cases it is {by}: by this figure they do not show that the network has learned."
     if interval[0] <= baseline <= interval[1]:
-        return f"The interval contains {held}: these cases do not show that the network has learned."
-    if (interval[1] < baseline) == smaller:
+        return f"The interval contains {held}: by this figure these cases do not show that the network has learned."
+    if (interval[1] < baseline) == (metric_of(name).goal == "smaller"):
         return f"The whole 95 % interval is better than {held}."
     return f"The whole 95 % interval is worse than {held}: look for a mistake in labels or preparation."
 
@@ -154,7 +165,5 @@ def _score(text: str) -> float | None:
         return None
 
 
-def _listed(names: list[str]) -> str:
-    if len(names) > 3:
-        return f"{len(names)} labels"
-    return " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else "".join(names)
+def _labels(names: list[str]) -> str:
+    return f"{len(names)} labels" if len(names) > 3 else listed(names)

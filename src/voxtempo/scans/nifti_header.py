@@ -36,6 +36,9 @@ UNSUPPORTED = {
     1792: "complex numbers", 2048: "complex numbers", 2304: "RGBA colours",
 }  # fmt: skip
 SPACE_UNITS = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
+MILLISECONDS_FROM = 300.0
+"""A time between volumes of so many units without a name is in milliseconds: no volume of a series takes minutes."""
+
 TIME_UNITS = {0: 1.0, 8: 1.0, 16: 1e-3, 24: 1e-6, 32: None, 40: None, 48: None}
 SMALLEST_SPACING, LARGEST_SPACING, FARTHEST = 1e-6, 1e5, 1e9
 
@@ -212,5 +215,7 @@ def _repetition_time(fields: Any, volumes: int, units: int, path: Path) -> float
         if volumes == 1:
             return None
         raise ScanError(f"{path}: pixdim[4] is {stored:g}, expected a repetition time of 0 (unknown) or more")
+    if code == 0 and stored >= MILLISECONDS_FROM:
+        factor = 1e-3
     # The shortest decimal that is the stored number, so that 0.8 s stored with 32 bits is not 0.800000012 s.
     return round(float(str(stored)) * factor, 12) or None

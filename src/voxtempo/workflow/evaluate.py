@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from voxtempo.assess import as_json
 from voxtempo.assess.drop import drops
 from voxtempo.cohort import Case, Cohort, Fold, Study, build_cohort, find_duplicates, read_split, truth_of
 from voxtempo.cohort.problem import few
@@ -124,7 +123,7 @@ def _external(run: Run, on: Study, cache: Path | None, workers: int, voice: Voic
     looks, runs = record_look(run.folder, f"evaluate --on {on.name}", setup.cohort, ids, out / "metrics.json")
     voice.say(looks_in_words(looks, runs))
     write_report(run.folder)
-    return as_json(metrics), out / "metrics.json"
+    return json.loads((out / "metrics.json").read_text(encoding="utf-8")), out / "metrics.json"
 
 
 def _refuse_other_cohort(name: str, cohort: Cohort, out: Path) -> None:

@@ -8,6 +8,8 @@ more exact number, is used if it agrees.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,9 @@ ORDERS: tuple[Order, ...] = (
 )
 AGREEMENT = 0.05
 REGULARITY = 0.1
+SHORTEST = 0.1
+"""Seconds below which a stated repetition time is no time between volumes."""
+DAY = 86_400.0
 
 
 def in_time(places: Sequence[Sequence[Frame]], where: str) -> list[list[Frame]]:
@@ -36,6 +41,7 @@ def in_time(places: Sequence[Sequence[Frame]], where: str) -> list[list[Frame]]:
     ------
     ScanError : nothing distinguishes them, so the same slice is there twice.
     """
+    places = past_midnight(places)
     for order in ORDERS:
         keys = [[order(frame) for frame in frames] for frames in places]
         if all(None not in row and len(set(row)) == len(row) for row in keys):
@@ -67,7 +73,27 @@ def repetition_time(volumes: Sequence[Frame]) -> float | None:
         if stated is not None and abs(measured - stated) <= AGREEMENT * stated + step / (len(volumes) - 1):
             return stated
         return measured
-    return volumes[0].temporal_resolution or stated
+    # Nothing was measured: a time below a tenth of a second is that of an excitation, not of a volume.
+    excitation = stated is not None and stated < SHORTEST
+    return volumes[0].temporal_resolution or (None if excitation else stated)
+
+
+def past_midnight(places: Sequence[Sequence[Frame]]) -> list[list[Frame]]:
+    """Return the frames with a day added to what was acquired after midnight, where dates were removed and times were not."""
+    moments = sorted({frame.acquired for frames in places for frame in frames if frame.acquired is not None})
+    gaps = [later - earlier for earlier, later in pairwise(moments)]
+    if not gaps or moments[-1] >= DAY or max(gaps) < DAY / 2:
+        return [list(frames) for frames in places]
+    evening = moments[int(np.argmax(gaps)) + 1]
+    return [
+        [
+            replace(frame, acquired=frame.acquired + DAY)
+            if frame.acquired is not None and frame.acquired < evening
+            else frame
+            for frame in frames
+        ]
+        for frames in places
+    ]
 
 
 def _pauses(moments: Sequence[float | None], clock_step: float) -> bool:
