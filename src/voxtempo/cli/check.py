@@ -168,9 +168,9 @@ def _print_split(cohort: Cohort, folds: tuple[Fold, ...], by_image: bool, leaks:
 
 
 def _print_problems(problems: list[Problem]) -> None:
-    from voxtempo.cohort import by_severity
+    from voxtempo.cohort import by_severity, grouped
 
     if not problems:
         print("none")
-    for problem in by_severity(problems):
+    for problem in by_severity(grouped(problems)):
         print(f"{problem.severity.upper()} {problem}")

@@ -19,7 +19,7 @@ from voxtempo.cohort.leakage.findings import find_leakage
 from voxtempo.cohort.leakage.known import divide, leak_in_words, leak_problems, refuse_split_by_case, shout
 from voxtempo.cohort.loading import dump_study, load_study, study_schema, with_values
 from voxtempo.cohort.masks import check_masks, label_volumes
-from voxtempo.cohort.problem import Problem, by_severity, refuse_errors
+from voxtempo.cohort.problem import Problem, by_severity, grouped, refuse_errors
 from voxtempo.cohort.proposal import Proposal
 from voxtempo.cohort.propose import propose_study
 from voxtempo.cohort.split_file import read_split, write_split
@@ -70,6 +70,7 @@ __all__ = [
     "find_duplicates",
     "find_leakage",
     "fitted_on",
+    "grouped",
     "join_duplicates",
     "label_volumes",
     "leak_in_words",

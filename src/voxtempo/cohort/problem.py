@@ -45,9 +45,22 @@ def by_severity(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     return tuple(sorted(problems, key=lambda problem: _ORDER.index(problem.severity)))
 
 
+def grouped(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Return the problems with those that say the same of several cases told once, where the first of them stood.
+
+    >>> [str(each) for each in grouped([Problem("note", name, "it has no time.") for name in "abcde"])]
+    ['a, b, c and 2 more: it has no time.']
+    """
+    alike: dict[tuple[str, str, str], list[Problem]] = {}
+    for problem in problems:
+        alike.setdefault((problem.severity, problem.kind, problem.message), []).append(problem)
+    places = [list(dict.fromkeys(each.where for each in same)) for same in alike.values()]
+    return tuple(replace(same[0], where=few(where, 3)) for same, where in zip(alike.values(), places, strict=True))
+
+
 def refuse_errors(problems: Iterable[Problem], shown: int = 5) -> None:
     """Raise a ``CohortError`` that tells the errors among the problems, if there are any."""
-    errors = [str(problem) for problem in problems if problem.severity == "error"]
+    errors = [str(problem) for problem in grouped(problems) if problem.severity == "error"]
     if errors:
         more = f" And {len(errors) - shown} more: 'voxtempo check' lists them all." if len(errors) > shown else ""
         raise CohortError(" ".join(errors[:shown]) + more)

@@ -11,7 +11,7 @@ from typing import Any
 
 from voxtempo.assess.drop import drops
 from voxtempo.cohort import Case, Cohort, Fold, Study, build_cohort, find_duplicates, read_split, truth_of
-from voxtempo.cohort.problem import few
+from voxtempo.cohort.problem import few, grouped
 from voxtempo.errors import CohortError, LeakageError, RunError, StudyError
 from voxtempo.inference import Run
 from voxtempo.inference.judge import truths_of
@@ -143,7 +143,7 @@ def _refuse_other_cohort(name: str, cohort: Cohort, out: Path) -> None:
 
 def _unlike(run: Run, setup: Setup, prepared: Mapping[str, PreparedCase]) -> Iterator[str]:
     """Yield what is odd about the scans of an external cohort."""
-    for problem in setup.problems:
+    for problem in grouped(setup.problems):
         if problem.severity != "note":
             yield f"{problem.severity}: {problem.where}: {problem.message}"
     known = likeness_of(run.folder)
