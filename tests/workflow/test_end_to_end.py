@@ -319,7 +319,7 @@ def test_python_mirrors_the_command_line(tmp_path, monkeypatch):
     study = vt.load_study(disks(tmp_path / "data"), ["train.epochs=2"])
     run = vt.train(study, tmp_path / "run")
     prediction = run.predict(vt.read_scan(tmp_path / "data" / "p3_0.png"), "p3")
-    assert set(prediction.row) == {"id", "predicted", "p_disk", "p_ring", "uncertainty", "status"}
+    assert set(prediction.row) == {"id", "predicted", "p_disk", "p_ring", "uncertainty", "status", "note"}
     assert run.evaluate()["test"]["subjects"] > 0
     assert run.report().name == "report.html"
     shutil.rmtree(tmp_path / "run" / "checkpoints")

@@ -112,7 +112,7 @@ def run_of(sample: dict, prepare: list, native: Geometry) -> SimpleNamespace:
     )
     return SimpleNamespace(
         study=study, predictor=predictor, task=task, steps=build_steps(study.prepare), folder=Path("run"), lenses=(),
-        refuse_unfinished=lambda: None, refuse_changed_files=lambda: None,
+        refuse_unfinished=lambda: None, refuse_changed_files=lambda: None, weights_sha256="0",
     )  # fmt: skip
 
 
