@@ -65,8 +65,10 @@ def _network(run: RunFiles, manifest: dict[str, Any]) -> Facts:
 
 
 def _training(run: RunFiles) -> Facts:
-    asked = run.study.get("train")
-    facts = [(_title(key), in_words(value)) for key, value in asked.items()] if isinstance(asked, dict) else []
+    asked = dict(mapping(run.study.get("train")))
+    if asked.get("optimiser") != "sgd":
+        asked.pop("momentum", None)  # which AdamW has not
+    facts = [(_title(key), in_words(value)) for key, value in asked.items()]
     facts = [(title, text) for title, text in facts if text not in ("", "no")]
     rows = run.history
     if rows:
