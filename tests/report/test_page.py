@@ -13,6 +13,7 @@ import pytest
 from voxtempo.errors import RunError
 from voxtempo.report import read_run, write_report
 from voxtempo.report.comparison import comparison_page
+from voxtempo.report.method_account import limits
 from voxtempo.report.verdict import verdict_of
 
 
@@ -72,7 +73,9 @@ def test_the_verdict_is_honest_about_weak_results(tmp_path: Path, figure, words)
 def test_the_verdict_is_of_the_same_cases_where_that_is_known(tmp_path: Path, gain, words):
     baseline = {"accuracy": _figure(0.64, 0.5, 0.75), "gain": {"accuracy": gain}}
     folder = _shrink(tmp_path, test={"accuracy": _figure(0.72, 0.58, 0.83)}, baseline=baseline)
-    assert words in verdict_of(read_run(folder)).judgement
+    verdict = verdict_of(read_run(folder))
+    assert words in verdict.judgement
+    assert (verdict.judgement in limits(read_run(folder))) == (gain["low"] <= 0), "the model card says it too"
 
 
 @pytest.mark.parametrize(

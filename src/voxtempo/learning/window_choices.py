@@ -61,8 +61,8 @@ def check_windows(study: Study, cohort: Cohort, geometry: GeometryReport) -> Ite
     foreseen = foresee_cohort(study, cohort, geometry)
     if keeps_time(study):
         yield from _mixed_times(foreseen, cohort)
-    left = _without(cohort, _lost(study, cohort, geometry, rest=False)) if study.cohort.missing == "skip" else cohort
-    yield from _at_once(left)
+    lost = _lost(study, cohort, geometry, rest=False)
+    yield from _at_once(_without(cohort, lost) if study.cohort.missing == "skip" else cohort)
     if window.frames is not None:
         yield from _frames(window.frames, cohort, geometry, foreseen)
     if not (window.align or window.labels) and any(case.events for case in cohort):
@@ -71,7 +71,6 @@ def check_windows(study: Study, cohort: Cohort, geometry: GeometryReport) -> Ite
         )
         message = f"{here}use 'align: events' (a window an event) or 'labels: pure' (windows inside events)."
         yield Problem("error", "sample.window", message)
-    lost = _lost(study, cohort, geometry, rest=False)
     if lost and study.cohort.missing == "refuse":
         message = (
             f"{len(lost)} of {len(cohort)} cases have events that {_without_window(window)}: {_told(lost, cohort)}. "

@@ -188,9 +188,8 @@ def limits(run: RunFiles) -> list[str]:
         units = [value for figure in figures if isinstance(value := figure.get("n"), int)]
         if units and min(units) < FEW:
             found.append(f"The figures rest on {min(units)} independent units: few, so their intervals are wide.")
-    judgement = verdict_of(run).judgement if run.judged else ""
-    if "contains" in judgement or "worse than" in judgement or "no width" in judgement:
-        found.append(judgement)
+    if run.judged and (verdict := verdict_of(run)).limits:
+        found.append(verdict.judgement)
     if run.role == "validation":
         found.append(
             "There are no test figures: those of the validation cases chose the weights and flatter the network."

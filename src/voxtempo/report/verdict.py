@@ -27,13 +27,15 @@ SIDES = {"test": "Test", "validation": "Validation"}
 class Verdict:
     """What the head of the report says, and the places (in percent of the scale) of its small drawing.
 
-    ``judgement`` holds what the figure means against the baseline; ``ticks`` are (place, text) of the scale.
+    ``judgement`` holds what the figure means against the baseline, and ``limits`` whether that limits what may be claimed;
+    ``ticks`` are (place, text) of the scale.
     """
 
     sentence: str
     judgement: str
     value: str
     title: str
+    limits: bool = False
     at: float | None = None
     low: float | None = None
     high: float | None = None
@@ -70,9 +72,11 @@ def verdict_of(run: RunFiles) -> Verdict:
     ends = [end for end in (value, baseline, *(interval_of(figure) or ())) if end is not None]
     span = span_of(metric.axis, ends)
     low, high = interval_of(figure) or (None, None)
+    judgement, limits = _judgement(run, figure, baseline, name)
     return Verdict(
         sentence=f"{sentence}.",
-        judgement=_judgement(run, figure, baseline, name),
+        judgement=judgement,
+        limits=limits,
         value=text,
         title=f"{SIDES[run.role]} {title}",
         at=place(value, span),
@@ -108,18 +112,20 @@ def baseline_text(run: RunFiles, baseline: float | None, axis: Axis, digits: int
     return f"{'training mean' if run.task == 'regress' else 'chance'} {number(baseline, digits)}"
 
 
-def _judgement(run: RunFiles, figure: Any, baseline: float | None, name: str) -> str:
+def _judgement(run: RunFiles, figure: Any, baseline: float | None, name: str) -> tuple[str, bool]:
+    """Return what the verdict is worth, in words, and whether it limits what may be claimed."""
     interval = interval_of(figure)
     if interval is None:
         if (mapping(figure).get("n") or 0) > 1:
-            return (
+            told = (
                 "There is no interval: these cases are too few, or too alike, to show how far the figure could be off."
             )
-        return "There is no interval: with one unit there is nothing to resample."
+            return told, False
+        return "There is no interval: with one unit there is nothing to resample.", False
     if interval[0] == interval[1]:
-        return "The interval has no width because every unit scored alike: a limit of this sample, not certainty."
+        return "The interval has no width because every unit scored alike: a limit of this sample, not certainty.", True
     if baseline is None:
-        return _worst(run)
+        return _worst(run), False
     held = "what the training mean reaches" if run.task == "regress" else "chance"
     gain = mapping(mapping(mapping(run.metrics.get("baseline")).get("gain")).get(name))
     paired = interval_of(gain)
@@ -127,15 +133,16 @@ def _judgement(run: RunFiles, figure: Any, baseline: float | None, name: str) ->
         figures = digits_for(gain, "signed")
         by = f"better than {held} by {number(value_of(gain), figures)} {interval_text(gain, figures)}"
         if paired[0] > 0:
-            return f"On the same cases it is {by}."
+            return f"On the same cases it is {by}.", False
         if paired[1] < 0:
-            return f"On the same cases it is worse than {held}: look for a mistake in labels or preparation."
-        return f"On the same cases it is {by}: by this figure they do not show that the network has learned."
+            return f"On the same cases it is worse than {held}: look for a mistake in labels or preparation.", True
+        return f"On the same cases it is {by}: by this figure they do not show that the network has learned.", True
     if interval[0] <= baseline <= interval[1]:
-        return f"The interval contains {held}: by this figure these cases do not show that the network has learned."
+        told = f"The interval contains {held}: by this figure these cases do not show that the network has learned."
+        return told, True
     if (interval[1] < baseline) == (metric_of(name).goal == "smaller"):
-        return f"The whole 95 % interval is better than {held}."
-    return f"The whole 95 % interval is worse than {held}: look for a mistake in labels or preparation."
+        return f"The whole 95 % interval is better than {held}.", False
+    return f"The whole 95 % interval is worse than {held}: look for a mistake in labels or preparation.", True
 
 
 def _worst(run: RunFiles) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from voxtempo.assess.drop import drops
 from voxtempo.cohort import Case, Cohort, Fold, Study, build_cohort, find_duplicates, read_split, truth_of
-from voxtempo.cohort.problem import few, grouped
+from voxtempo.cohort.problem import Problem, few
 from voxtempo.errors import CohortError, LeakageError, RunError, StudyError
 from voxtempo.inference import Run
 from voxtempo.inference.judge import truths_of
@@ -28,7 +28,7 @@ from voxtempo.workflow.judging import judge_folds, judge_run, judge_test, judgem
 from voxtempo.workflow.likeness import likeness_of
 from voxtempo.workflow.looks import looks_in_words, record_look
 from voxtempo.workflow.records import write_metrics, write_predictions
-from voxtempo.workflow.setup import Setup, prepare, set_up, whole_fold
+from voxtempo.workflow.setup import prepare, set_up, whole_fold
 from voxtempo.workflow.voice import Voice
 
 
@@ -105,8 +105,7 @@ def _external(run: Run, on: Study, cache: Path | None, workers: int, voice: Voic
     _refuse_other_answers(run, setup.cohort)
     prepared = prepare(setup, cache, workers, lambda done, total: voice.bar("prepare", done, total, ""))
     _refuse_other_times(run, prepared)
-    for line in _unlike(run, setup, prepared):
-        voice.say(line)
+    voice.warn([*setup.problems, *_unlike(run, prepared)])
     predictor = run.predictor.judged_as(study.evaluate).with_lenses(lenses_for(run, setup.cohort, prepared, out, voice))
     test = judge_test(
         run.folder, predictor, setup.cohort.cases, prepared, keep_label_maps(out / "predicted"),
@@ -116,7 +115,8 @@ def _external(run: Run, on: Study, cache: Path | None, workers: int, voice: Voic
     metrics = judgement(study, setup.cohort, predictor, test, training_truth, promise_in(run.folder))
     metrics["internal"] = run.metrics.get("test", {})
     drop = drops(metrics["internal"], metrics["test"])
-    metrics["drop"] = {name: each for name, each in drop.items() if name not in _other_rulers(run.study, study)}
+    measured_otherwise = _other_rulers(run.study, study)
+    metrics["drop"] = {name: each for name, each in drop.items() if name not in measured_otherwise}
     write_predictions(out / "predictions.csv", test.rows)
     write_metrics(out / "metrics.json", metrics)
     ids = [case.id for case in setup.cohort]
@@ -141,16 +141,14 @@ def _refuse_other_cohort(name: str, cohort: Cohort, out: Path) -> None:
         )
 
 
-def _unlike(run: Run, setup: Setup, prepared: Mapping[str, PreparedCase]) -> Iterator[str]:
-    """Yield what is odd about the scans of an external cohort."""
-    for problem in grouped(setup.problems):
-        if problem.severity != "note":
-            yield f"{problem.severity}: {problem.where}: {problem.message}"
+def _unlike(run: Run, prepared: Mapping[str, PreparedCase]) -> Iterator[Problem]:
+    """Yield a warning about scans of an external cohort that are unlike all of the training."""
     known = likeness_of(run.folder)
     found = {case_id: said for case_id, case in prepared.items() if (said := known.unlike(case.native))}
     if found:
         case_id, said = next(iter(found.items()))
-        yield f"warning: {len(found)} of {len(prepared)} scans are unlike those of the training, such as {case_id}: {said}"
+        message = f"{len(found)} of {len(prepared)} are unlike those of the training, such as {case_id}: {said}"
+        yield Problem("warning", "scans", message)
 
 
 def _rules_left_open(own: Study, on: Study) -> dict[str, Any]:

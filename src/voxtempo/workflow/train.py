@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from voxtempo.cohort import Fold, Study, label_volumes, shout, summarise, write_split
-from voxtempo.cohort.problem import grouped
 from voxtempo.inference import Network, Predictor, Run
 from voxtempo.inference.run import POOLING
 from voxtempo.learning import backend
@@ -80,9 +79,7 @@ def train_study(
             voice.say(shout(setup.leaks))
         for line in explain(setup.plan):
             voice.say(line)
-        for problem in grouped(setup.problems):
-            if problem.severity != "note":
-                voice.say(f"{problem.severity}: {problem.where}: {problem.message}")
+        voice.warn(setup.problems)
         if fold == "all":
             train_all_folds(setup, out, cache, workers, voice, study)
         else:

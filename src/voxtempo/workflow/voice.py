@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+
+from voxtempo.cohort.problem import Problem, grouped
 
 
 @dataclass(frozen=True)
@@ -12,3 +14,9 @@ class Voice:
 
     say: Callable[[str], None] = lambda line: None
     bar: Callable[[str, int, int, str], None] = lambda what, done, total, more: None
+
+    def warn(self, problems: Iterable[Problem]) -> None:
+        """Say what is more than a note, what several cases share once."""
+        for problem in grouped(problems):
+            if problem.severity != "note":
+                self.say(f"{problem.severity}: {problem.where}: {problem.message}")

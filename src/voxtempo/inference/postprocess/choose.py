@@ -129,20 +129,18 @@ class _Choice:
 
     def offer(self, candidates: Sequence[Operation], errors: float) -> None:
         """Keep the best of some candidates if it helps, and record them all."""
-        gains: list[float] = []
-        best: tuple[list[Labels], NDArray[np.float64]] | None = None
+        best: tuple[float, float, int, list[Labels], NDArray[np.float64]] | None = None
         first = len(self.tried)
-        for candidate in candidates:
+        for place, candidate in enumerate(candidates):
             maps = self._after(candidate)
             dice = mean_dice(maps, self.pairs, self.task)
             gain, error = paired_gain(dice - self._dice, self.groups)
             said = {"dice_before": self._dice.mean(), "dice_after": dice.mean(), "gain": gain, "standard_error": error}
             self.tried.append({"operation": record_of([candidate])[0], **said, "kept": False})
-            if gain > max(MARGIN, errors * error, *gains):
-                best, place = (maps, dice), len(gains)
-            gains.append(gain)
-        if best is not None:
-            self._maps, self._dice = best
+            if best is None or gain > best[0]:
+                best = gain, error, place, maps, dice
+        if best is not None and best[0] > max(MARGIN, errors * best[1]):
+            _, _, place, self._maps, self._dice = best
             self.kept.append(candidates[place])
             self.tried[first + place]["kept"] = True
 

@@ -50,6 +50,8 @@ def true_parts(maps: Iterable[tuple[Labels, Sequence[float]]], task: SegmentTask
             if voxels[0] <= SPECK:
                 specks.add(name)
             volumes.setdefault(name, []).append(float(f"{voxels[0] * math.prod(spacing):.4g}"))
+        if several & specks == {FOREGROUND, *task.structures}:  # further maps could change nothing
+            break
     return {
         name: Parts(name in several, None if name in specks else min(volumes.get(name, []), default=None))
         for name in (FOREGROUND, *task.structures)
